@@ -1,0 +1,133 @@
+//! KDL text to [`Config`] as written, or every diagnostic at once.
+//!
+//! The room reads files and nothing else: it knows neither sockets nor Wasm. What it needs to know about plugins it asks of a
+//! [`PluginCatalog`]. The way of a file through it:
+//!
+//! 1. `include` reads the main file and those it includes; `syntax` turns each into nodes with a [`Place`] for every value and
+//!    replaces `${NAME}` references;
+//! 2. `shape` compares the nodes with the table of accepted keys in `keys`: what is not in it is an error, never ignored;
+//! 3. one file per section decodes the values: `process`, `plugin`, `listener` with `route`, `cluster`, `demo`;
+//!    `settings` makes JSON of a plugin's settings and checks it;
+//! 4. `resolve` checks what spans sections: names, duplicates, routes that can never match.
+//!
+//! Each step goes on after an error with what it could understand, so that one run reports all of them.
+
+mod address;
+mod catalog;
+mod cluster;
+mod decode;
+mod demo;
+mod depth;
+mod diagnostics;
+mod environment;
+mod filter;
+mod glob;
+mod include;
+mod keys;
+mod listener;
+mod model;
+mod path_pattern;
+mod plugin;
+mod process;
+mod render;
+mod resolve;
+mod route;
+mod route_match;
+mod settings;
+mod shadow;
+mod shape;
+mod suggest;
+mod syntax;
+mod template;
+#[cfg(test)]
+mod tests;
+mod units;
+
+use std::path::{Path, PathBuf};
+
+pub use catalog::{PluginCatalog, PluginKind, PluginManifest};
+pub use diagnostics::{Diagnostic, Diagnostics, Place, Severity, Sources};
+pub use keys::accepted_keys;
+pub use model::*;
+pub use path_pattern::{PathPattern, PathRegex, Segment};
+pub use route_match::{HeaderMatch, HostPattern, RouteMatch};
+pub use settings::Settings;
+pub use template::{Placeholder, Template, TemplatePart};
+pub use units::{parse_duration, parse_size};
+
+/// A configuration that may be compiled, with what is needed to watch it and to speak about it.
+#[derive(Debug)]
+pub struct Loaded {
+    pub config: Config,
+    /// Warnings only; the configuration is usable.
+    pub warnings: Diagnostics,
+    pub watched: Watched,
+    /// The texts that every [`Place`] in `config` points into.
+    pub sources: Sources,
+}
+
+/// Why a configuration was refused.
+#[derive(Debug)]
+pub struct Refused {
+    /// At least one error, and no warnings: what an error left out would give false ones.
+    pub diagnostics: Diagnostics,
+    /// What was read until then, so that a repaired file is noticed.
+    pub watched: Watched,
+    /// The texts that the diagnostics point into.
+    pub sources: Sources,
+}
+
+impl Refused {
+    /// As [`Diagnostics::render`].
+    pub fn render(&self, color: bool) -> String {
+        self.diagnostics.render(&self.sources, color)
+    }
+
+    /// As [`Diagnostics::to_json`].
+    pub fn to_json(&self) -> String {
+        self.diagnostics.to_json(&self.sources)
+    }
+}
+
+/// What to watch for changes. Plugin files are in [`Config::plugins`].
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Watched {
+    /// The main file and the included ones, readable or not.
+    pub files: Vec<PathBuf>,
+    /// Directories that an `include` pattern looks into: a new file there may be part of the configuration.
+    pub directories: Vec<PathBuf>,
+}
+
+/// Reads, decodes and checks the configuration at `path` and all that it includes.
+///
+/// `env` answers `${NAME}` references. Blocks on file reads: call it off the event loops. Nothing is resolved by name service, bound,
+/// or run; whether endpoints' names resolve and plugins accept their settings is for the next stage, which may add to the diagnostics.
+///
+/// # Errors
+/// [`Refused`] carries all errors that were found, with at least one of severity [`Severity::Error`].
+pub fn load(
+    path: &Path,
+    plugins: &dyn PluginCatalog,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Loaded, Refused> {
+    let mut diagnostics = Diagnostics::default();
+    let tree = include::read_all(path, env, &mut diagnostics);
+    shape::check(&tree.nodes, &mut diagnostics);
+    let config = decode::Decoder::new(plugins, &tree.sources, &mut diagnostics).config(&tree.nodes);
+    resolve::check(&config, &mut diagnostics);
+    diagnostics.sort();
+    if diagnostics.has_errors() {
+        diagnostics.drop_warnings();
+        return Err(Refused {
+            diagnostics,
+            watched: tree.watched,
+            sources: tree.sources,
+        });
+    }
+    Ok(Loaded {
+        config,
+        warnings: diagnostics,
+        watched: tree.watched,
+        sources: tree.sources,
+    })
+}

@@ -1,0 +1,335 @@
+//! The configuration as written: every default filled in, every name still a name, every place kept.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use super::{Place, PluginManifest, RouteMatch, Settings, Template};
+
+/// A value and where it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spanned<T> {
+    pub value: T,
+    pub place: Place,
+}
+
+/// All files together.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    pub process: Process,
+    /// Declared plugins in file order; bundled ones need no entry.
+    pub plugins: Vec<Plugin>,
+    pub listeners: Vec<Listener>,
+    pub clusters: Vec<Cluster>,
+    pub demo_origins: Vec<DemoOrigin>,
+    /// The manifest of every plugin that is used or declared, by name.
+    pub manifests: HashMap<String, PluginManifest>,
+}
+
+/// `process { … }`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Process {
+    /// Event loops. Default: one per core.
+    pub workers: Workers,
+    pub log: Log,
+    /// How long old generations may finish their work. Default 30 s.
+    pub drain_timeout: Duration,
+}
+
+impl Default for Process {
+    fn default() -> Self {
+        Self {
+            workers: Workers::Auto,
+            log: Log::default(),
+            drain_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Workers {
+    /// One per core.
+    Auto,
+    /// 1 to 1024.
+    Count(NonZeroUsize),
+}
+
+/// `log level="info" format="text"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Log {
+    pub level: LogLevel,
+    pub format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogLevel {
+    Error,
+    Warn,
+    #[default]
+    Info,
+    Debug,
+    Trace,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    #[default]
+    Text,
+    Json,
+}
+
+/// `plugin "name" "file.wasm" { … }`: a plugin that is not bundled.
+#[derive(Debug, Clone)]
+pub struct Plugin {
+    pub name: Spanned<String>,
+    /// Relative paths are relative to the file that declares the plugin.
+    pub path: Spanned<PathBuf>,
+    /// The pin, which the component matched when it was read; 64 lower-case hexadecimal digits.
+    pub sha256: Option<Spanned<String>>,
+    pub budgets: PluginBudgets,
+}
+
+/// What one plugin may use. Bundled plugins have the defaults.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PluginBudgets {
+    /// Linear memory of one instance, 64 KiB to 4 GiB. Default 64 MiB.
+    pub memory_bytes_max: u64,
+    /// One call, 1 ms to 10 s. Default 10 ms.
+    pub time_max: Duration,
+}
+
+impl Default for PluginBudgets {
+    fn default() -> Self {
+        Self {
+            memory_bytes_max: 64 << 20,
+            time_max: Duration::from_millis(10),
+        }
+    }
+}
+
+/// `listener "name" "address" … { … }`.
+#[derive(Debug, Clone)]
+pub struct Listener {
+    pub name: Spanned<String>,
+    /// At least one. Port 0 asks the system for a free port.
+    pub addresses: Vec<Spanned<SocketAddr>>,
+    /// Downstream connections at once, 1 to 10 000 000. Default 10 000.
+    pub connections_max: u32,
+    /// How long a connection may be silent: between requests (HTTP, default 60 s), in both directions (TCP, default 1 h).
+    pub idle_timeout: Duration,
+    /// In this order, when a connection is accepted.
+    pub network_filters: Vec<Filter>,
+    pub protocol: ListenerProtocol,
+}
+
+/// `protocol "http"` (the default) or `protocol "tcp"`, with what only that protocol has.
+#[derive(Debug, Clone)]
+pub enum ListenerProtocol {
+    Http(Box<HttpListener>),
+    Tcp(TcpListener),
+}
+
+#[derive(Debug, Clone)]
+pub struct TcpListener {
+    /// The name of its one route, as [`Route::name`].
+    pub route: Spanned<String>,
+    /// Where every connection goes.
+    pub cluster: Spanned<String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct HttpListener {
+    /// Peers whose forwarding headers are believed. Default: none.
+    pub trust_forwarded: Vec<IpNet>,
+    /// Request line and headers, 1 KiB to 1 MiB. Default 64 KiB. Beyond it: 431.
+    pub header_bytes_max: usize,
+    /// Header lines, 1 to 10 000. Default 128. Beyond it: 431.
+    pub headers_max: usize,
+    /// Request body. Default: no limit. Beyond it: 413.
+    pub body_bytes_max: Option<u64>,
+    /// From the first byte of a request head to its last. Default 10 s.
+    pub request_head_timeout: Duration,
+    /// Between two reads of a request body. Default 60 s.
+    pub request_body_timeout: Duration,
+    /// Silence in both directions after an upgrade. Default 1 h.
+    pub tunnel_timeout: Duration,
+    /// `%2F` and `%5C` in a path. Default: reject.
+    pub escaped_slashes: EscapedSlashes,
+    /// `//` in a path becomes `/`. Default true.
+    pub merge_slashes: bool,
+    /// Header names with `_`. Default: drop.
+    pub header_underscores: HeaderUnderscores,
+    /// For every route, before the route's own.
+    pub filters: Vec<Filter>,
+    /// The first that matches wins.
+    pub routes: Vec<Route>,
+}
+
+impl Default for HttpListener {
+    fn default() -> Self {
+        Self {
+            trust_forwarded: Vec::new(),
+            header_bytes_max: 64 << 10,
+            headers_max: 128,
+            body_bytes_max: None,
+            request_head_timeout: Duration::from_secs(10),
+            request_body_timeout: Duration::from_secs(60),
+            tunnel_timeout: Duration::from_secs(3600),
+            escaped_slashes: EscapedSlashes::Reject,
+            merge_slashes: true,
+            header_underscores: HeaderUnderscores::Drop,
+            filters: Vec::new(),
+            routes: Vec::new(),
+        }
+    }
+}
+
+/// What to do with `%2F` and `%5C` in a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EscapedSlashes {
+    Reject,
+    Keep,
+}
+
+/// What to do with a header whose name contains `_`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeaderUnderscores {
+    Drop,
+    Keep,
+    /// Refuse the request with 400.
+    Reject,
+}
+
+/// A plugin in a filter chain.
+#[derive(Debug, Clone)]
+pub struct Filter {
+    pub plugin: PluginUse,
+    pub on_fault: OnFault,
+}
+
+/// What happens to the exchange or connection when the filter faults.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnFault {
+    /// 500, or close. The default: fail closed.
+    #[default]
+    Deny,
+    /// As if the filter were not there.
+    Skip,
+}
+
+/// A plugin and its settings at one place.
+#[derive(Debug, Clone)]
+pub struct PluginUse {
+    /// The name of a bundled or declared plugin of the right kind.
+    pub name: Spanned<String>,
+    pub settings: Settings,
+}
+
+/// `route … { … }` of an HTTP listener.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// As written, else `listener/N` with the route's number in its listener from 1. Unique in the configuration.
+    pub name: Spanned<String>,
+    pub matcher: RouteMatch,
+    pub filters: Vec<Filter>,
+    pub action: Action,
+    /// Until the response head; takes the place of the cluster's.
+    pub response_timeout: Option<Duration>,
+}
+
+/// What a route does with the request.
+#[derive(Debug, Clone)]
+pub enum Action {
+    Cluster(Spanned<String>),
+    /// At least one share, with a total weight above zero.
+    Split(Vec<Share>),
+    Redirect {
+        target: Template,
+        /// 301, 302, 303, 307 or 308. Default 302.
+        status: u16,
+    },
+    Respond {
+        /// 200 to 599.
+        status: u16,
+        body: Template,
+        /// Lower-case names; framing headers are not among them.
+        headers: Vec<(String, Template)>,
+    },
+}
+
+/// `cluster "name" weight=N` in a `split`.
+#[derive(Debug, Clone)]
+pub struct Share {
+    pub cluster: Spanned<String>,
+    /// 0 to 65535, default 1.
+    pub weight: u32,
+}
+
+/// `cluster "name" { … }`.
+#[derive(Debug, Clone)]
+pub struct Cluster {
+    pub name: Spanned<String>,
+    /// Default: the bundled `round-robin` without settings.
+    pub balancer: PluginUse,
+    /// At least one; no address twice.
+    pub endpoints: Vec<Endpoint>,
+    pub protocol: UpstreamProtocol,
+    /// Default 1 s.
+    pub connect_timeout: Duration,
+    /// From the end of the request to the response head. Default 30 s.
+    pub response_timeout: Duration,
+    /// How long an unused pooled connection is kept. Default 60 s.
+    pub idle_timeout: Duration,
+}
+
+/// What is spoken to endpoints. This version has one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UpstreamProtocol {
+    #[default]
+    Http1,
+}
+
+/// `endpoint "address" weight=1 requests-max=100`.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    pub address: Spanned<EndpointAddress>,
+    /// 0 to 256, default 1; 0 takes no new work.
+    pub weight: u16,
+    /// Requests (TCP: connections) at once, 1 to 10 000 000. Default: no limit.
+    pub requests_max: Option<u32>,
+}
+
+/// An address, or a name that the next stage resolves.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum EndpointAddress {
+    Socket(SocketAddr),
+    Name { host: String, port: u16 },
+}
+
+impl std::fmt::Display for EndpointAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Socket(address) => address.fmt(f),
+            Self::Name { host, port } => write!(f, "{host}:{port}"),
+        }
+    }
+}
+
+/// A small server inside the process, for a first look.
+#[derive(Debug, Clone)]
+pub struct DemoOrigin {
+    pub address: Spanned<SocketAddr>,
+    /// Shown in its answers. Default `origin-N`, its number from 1.
+    pub name: String,
+    pub kind: DemoKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DemoKind {
+    Http,
+    TcpEcho,
+}

@@ -1,0 +1,151 @@
+//! Compares nodes with the table of accepted keys.
+
+use std::collections::HashMap;
+
+use super::keys::{Children, Key, Repeat, TOP, is_later};
+use super::suggest::{did_you_mean, one_of};
+use super::syntax::Node;
+use super::{Diagnostics, Place};
+
+/// Reports every key, property, argument count and repetition that the table does not allow.
+pub(super) fn check(nodes: &[Node], diagnostics: &mut Diagnostics) {
+    check_level("", nodes, TOP, diagnostics);
+}
+
+fn check_level(parent: &str, nodes: &[Node], keys: &'static [Key], diagnostics: &mut Diagnostics) {
+    let mut seen: HashMap<&str, Place> = HashMap::new();
+    for node in nodes {
+        let Some(key) = keys.iter().find(|key| key.name == node.name()) else {
+            unknown_node(parent, node, keys, diagnostics);
+            continue;
+        };
+        let first = *seen.entry(key.name).or_insert(node.place());
+        if key.repeat == Repeat::Once && first != node.place() {
+            let message = format!("`{}` is given twice", key.name);
+            diagnostics.error_with(node.place(), message, None, (first, "first given here"));
+        }
+        check_node(key, node, diagnostics);
+    }
+}
+
+fn check_node(key: &'static Key, node: &Node, diagnostics: &mut Diagnostics) {
+    check_arguments(key, node, diagnostics);
+    if !matches!(key.children, Children::Settings) {
+        for (name, _) in &node.properties {
+            if !key.properties.contains(&name.value.as_str()) {
+                unknown_property(key, &name.value, name.place, diagnostics);
+            }
+        }
+    }
+    match key.children {
+        Children::Keys(keys) => check_level(key.name, node.children(), keys, diagnostics),
+        Children::Filters | Children::Settings => {}
+        Children::None => {
+            if node.children.is_some() {
+                let message = format!("`{}` takes no block", key.name);
+                diagnostics.error(node.place(), message, usage(key));
+            }
+        }
+    }
+}
+
+fn check_arguments(key: &Key, node: &Node, diagnostics: &mut Diagnostics) {
+    let (least, most) = key.arguments;
+    if node.arguments.len() < least {
+        let message = format!(
+            "`{}` lacks {}",
+            key.name,
+            count(least - node.arguments.len())
+        );
+        diagnostics.error(node.place(), message, usage(key));
+    }
+    if let Some(extra) = node.arguments.get(most) {
+        let message = match most {
+            0 => format!("`{}` takes no arguments", key.name),
+            most => format!("`{}` takes no more than {}", key.name, count(most)),
+        };
+        diagnostics.error(extra.place, message, usage(key));
+    }
+}
+
+fn count(arguments: usize) -> String {
+    match arguments {
+        1 => "one argument".to_owned(),
+        n => format!("{n} arguments"),
+    }
+}
+
+fn usage(key: &Key) -> Option<String> {
+    Some(format!("it is written: {}", key.usage))
+}
+
+fn unknown_node(parent: &str, node: &Node, keys: &'static [Key], diagnostics: &mut Diagnostics) {
+    let name = node.name();
+    if is_later(parent, name) {
+        return not_in_this_version(name, node.place(), diagnostics);
+    }
+    let as_property = property_of(TOP, parent, name)
+        .then(|| format!("`{name}` is a property: write {name}=…, on the line of `{parent}`"));
+    let help = as_property
+        .or_else(|| did_you_mean(name, keys.iter().map(|key| key.name)))
+        .or_else(|| belongs_elsewhere(name))
+        .or_else(|| {
+            let known = one_of(keys.iter().map(|key| key.name));
+            Some(format!("expected {known}"))
+        });
+    let message = match parent {
+        "" => format!("unknown key `{name}`"),
+        parent => format!("unknown key `{name}` in `{parent}`"),
+    };
+    diagnostics.error(node.place(), message, help);
+}
+
+fn unknown_property(key: &Key, name: &str, place: Place, diagnostics: &mut Diagnostics) {
+    if is_later(key.name, name) {
+        return not_in_this_version(name, place, diagnostics);
+    }
+    let as_child = match key.children {
+        Children::Keys(children) => children.iter().find(|child| child.name == name),
+        _ => None,
+    };
+    let help = as_child
+        .map(|child| format!("`{name}` goes into the block: {}", child.usage))
+        .or_else(|| did_you_mean(name, key.properties.iter().copied()))
+        .or_else(|| usage(key));
+    let message = format!("unknown property `{name}` of `{}`", key.name);
+    diagnostics.error(place, message, help);
+}
+
+/// Whether a node `parent` has a property of this name.
+fn property_of(level: &[Key], parent: &str, name: &str) -> bool {
+    level.iter().any(|key| {
+        (key.name == parent && key.properties.contains(&name))
+            || matches!(key.children, Children::Keys(children) if property_of(children, parent, name))
+    })
+}
+
+fn belongs_elsewhere(name: &str) -> Option<String> {
+    if TOP.iter().any(|key| key.name == name) {
+        return Some(format!("`{name}` belongs at the top level"));
+    }
+    let mut parents = Vec::new();
+    holders(TOP, name, &mut parents);
+    (!parents.is_empty()).then(|| format!("`{name}` belongs in {}", one_of(parents)))
+}
+
+fn holders(level: &[Key], name: &str, parents: &mut Vec<&'static str>) {
+    for key in level {
+        if let Children::Keys(children) = key.children {
+            if children.iter().any(|child| child.name == name) {
+                parents.push(key.name);
+            }
+            holders(children, name, parents);
+        }
+    }
+}
+
+pub(super) fn not_in_this_version(name: &str, place: Place, diagnostics: &mut Diagnostics) {
+    let message = format!("`{name}` is not supported by this version");
+    let help = "leave it out: a key that would have no effect is refused".to_owned();
+    diagnostics.error(place, message, Some(help));
+}

@@ -1,0 +1,47 @@
+//! Tollgate: a reverse proxy and load balancer for TCP and HTTP whose every policy is a WebAssembly component.
+//!
+//! ```text
+//!  SLOW PATH  start and every reload; may fail             HOT PATH  per connection, per request
+//!
+//!  config.kdl                                               downstream
+//!      | parse, validate; places kept                           | accept, network filters
+//!      v                                                        v
+//!  config::Config                                           listener::accept_loop
+//!      | compile: load plugins, resolve names                   |
+//!      v                                                        v
+//!  snapshot::Snapshot ------ one per worker command ----->  proxy::http::serve_connection     <- read this first
+//!   immutable, numbered        one load per request             |
+//!    |- route::RouteTable  - - - - - - - - - - - - - - - ->   1 read the head, match the route
+//!    |- filter::FilterChain -> plugin::HttpFilter (Wasm) ->   2 request phases, first filter to last
+//!    |- upstream::Cluster -> balance::Picker (Wasm)  - - ->   3 pick an endpoint
+//!    |    '-> live state: load, pools (survives)  - - - - ->  4 attempt: reuse or connect, send, perhaps again
+//!    |                                                        5 response phases, last filter to first
+//!    '- limits, timeouts, names                               6 outcome -> access line
+//! ```
+//!
+//! 1. [`lifecycle`] reads the configuration ([`config`]), compiles it ([`snapshot`]) and hands it to the workers: start-up is a reload from
+//!    nothing. Each worker is one event loop with its own listening sockets, upstream pools and warm plugin instances.
+//! 2. [`listener`] accepts, asks the network filters, and starts the spine of the protocol: [`proxy::http`] or [`proxy::tcp`].
+//! 3. The spine loads the snapshot once for each request. [`http`] parses strictly and knows the framing; [`route`] finds the route;
+//!    [`filter`] runs the chain through [`plugin`]; [`balance`] asks the balancer plugin for an endpoint of an [`upstream`] cluster.
+//! 4. The response passes back through the filters, last first, and every way to end is one [`proxy::Outcome`].
+//!
+//! Dependencies point downwards in that list; `net` and [`observe`] are used by all.
+
+pub mod balance;
+pub mod bundled;
+pub mod cli;
+pub mod config;
+mod demo;
+pub mod filter;
+pub mod http;
+pub mod lifecycle;
+pub mod listener;
+pub mod net;
+pub mod observe;
+pub mod plugin;
+pub mod proxy;
+pub mod route;
+#[path="/tmp/scaffold_stub.rs"] pub mod scaffold;
+pub mod snapshot;
+pub mod upstream;

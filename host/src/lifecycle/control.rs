@@ -1,0 +1,276 @@
+//! The control thread: builds generations, puts them in force, and listens to signals and file changes.
+
+use super::watch::Watch;
+use super::worker::{SocketKey, Worker};
+use crate::config::{self, Config, Diagnostics, Loaded, LogFormat, LogLevel, Workers};
+use crate::demo::Demos;
+use crate::net::socket::bind_shared;
+use crate::observe::log::{Format, Logging};
+use crate::plugin::Engine;
+use crate::snapshot::{Catalog, Snapshot, chain, compile};
+use std::collections::HashSet;
+use std::io::{IsTerminal, Write};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// What `run` was asked for.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub config: PathBuf,
+}
+
+/// Serves until told to stop. Exit code 0 after a stop that was asked for, 1 when it could not start; the reason is on standard error.
+pub fn run(options: &Options) -> ExitCode {
+    raise_descriptor_limit();
+    let loaded = match load(&options.config) {
+        Ok(loaded) => loaded,
+        Err(refused) => return fail(&refused.render(std::io::stderr().is_terminal())),
+    };
+    let logging = Logging::start(level(&loaded.config), format(&loaded.config));
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&format!("the control thread could not be set up: {error}\n")),
+    };
+    let engine = match Engine::new(cache_dir()) {
+        Ok(engine) => engine,
+        Err(error) => return fail(&format!("{}\n", chain(&error))),
+    };
+    let exit = runtime.block_on(serve(options, loaded, logging, engine));
+    runtime.shutdown_timeout(Duration::ZERO);
+    exit
+}
+
+fn fail(text: &str) -> ExitCode {
+    // Without a standard error there is nobody to tell.
+    let _ = std::io::stderr().write_all(text.as_bytes());
+    ExitCode::FAILURE
+}
+
+/// Reads the configuration with the bundled plugins and the process's environment.
+pub(crate) fn load(path: &std::path::Path) -> Result<Loaded, config::Refused> {
+    config::load(path, &Catalog, &|name| std::env::var(name).ok())
+}
+
+/// Where compiled components are kept between runs; none when no place is known.
+pub(crate) fn cache_dir() -> Option<PathBuf> {
+    let named = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    named("TOLLGATE_CACHE_DIR")
+        .or_else(|| named("XDG_CACHE_HOME").map(|cache| cache.join("tollgate")))
+        .or_else(|| named("HOME").map(|home| home.join(".cache/tollgate")))
+}
+
+async fn serve(options: &Options, loaded: Loaded, logging: Logging, engine: Engine) -> ExitCode {
+    let (Ok(mut hangup), Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::hangup()), signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return fail("signals cannot be listened to\n");
+    };
+    let mut control = match Control::start(&loaded.config, logging, engine) {
+        Ok(control) => control,
+        Err(error) => return fail(&format!("the workers could not be started: {error}\n")),
+    };
+    let mut watch = Watch::new();
+    if let Err(refusal) = control.apply(Ok(loaded), &mut watch).await {
+        return fail(&refusal);
+    }
+    loop {
+        let asked = tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => true,
+            () = watch.changed() => false,
+        };
+        if !asked && !watch.differs() {
+            continue;
+        }
+        tokio::select! {
+            () = control.reload(options, &mut watch) => {}
+            _ = terminate.recv() => break,
+        }
+    }
+    control.stop(&mut terminate, &mut interrupt).await;
+    ExitCode::SUCCESS
+}
+
+struct Control {
+    engine: Engine,
+    logging: Logging,
+    workers: Vec<Worker>,
+    worker_setting: Workers,
+    generation: u64,
+    sockets: HashSet<SocketKey>,
+    demos: Demos,
+    drain_timeout: Duration,
+}
+
+/// A generation that is ready to be put in force.
+struct Built {
+    snapshot: Arc<Snapshot>,
+    /// For each worker.
+    sockets: Vec<Vec<(SocketKey, TcpListener)>>,
+    keys: HashSet<SocketKey>,
+}
+
+impl Control {
+    fn start(config: &Config, logging: Logging, engine: Engine) -> std::io::Result<Control> {
+        let count = match config.process.workers {
+            Workers::Count(count) => count.get(),
+            Workers::Auto => std::thread::available_parallelism().map_or(1, |count| count.get()),
+        };
+        let workers = (0..count).map(Worker::start).collect::<Result<_, _>>()?;
+        Ok(Control {
+            engine,
+            logging,
+            workers,
+            worker_setting: config.process.workers,
+            generation: 0,
+            sockets: HashSet::new(),
+            demos: Demos::default(),
+            drain_timeout: config.process.drain_timeout,
+        })
+    }
+
+    /// Reads the files again and puts them in force, or says why not.
+    async fn reload(&mut self, options: &Options, watch: &mut Watch) {
+        let path = options.config.clone();
+        let began = Instant::now();
+        let loaded = tokio::task::spawn_blocking(move || load(&path)).await;
+        let Ok(loaded) = loaded else { return tracing::error!("reading the configuration failed inside the proxy") };
+        match self.apply(loaded, watch).await {
+            Ok(()) => tracing::info!(generation = self.generation, took_ms = began.elapsed().as_millis() as u64, "reloaded"),
+            Err(refusal) => {
+                tracing::error!(generation = self.generation, "reload refused, the running configuration stays in force:\n{refusal}");
+            }
+        }
+    }
+
+    /// Builds all, swaps once, retires the old. The error is for the operator; nothing has changed then.
+    async fn apply(&mut self, loaded: Result<Loaded, config::Refused>, watch: &mut Watch) -> Result<(), String> {
+        let loaded = match loaded {
+            Ok(loaded) => loaded,
+            Err(refused) => {
+                watch.files(refused.watched.files.iter().chain(&refused.watched.directories));
+                return Err(refused.render(false));
+            }
+        };
+        let plugins = loaded.config.plugins.iter().map(|plugin| &plugin.path.value);
+        watch.files(loaded.watched.files.iter().chain(&loaded.watched.directories).chain(plugins));
+        if !loaded.warnings.is_empty() {
+            tracing::warn!("configuration warnings:\n{}", loaded.warnings.render(&loaded.sources, false));
+        }
+        let built = self.build(&loaded).await.map_err(|errors| errors.render(&loaded.sources, false))?;
+        self.put_in_force(built, &loaded.config).await;
+        Ok(())
+    }
+
+    async fn build(&mut self, loaded: &Loaded) -> Result<Built, Diagnostics> {
+        let (config, generation, engine) = (loaded.config.clone(), self.generation + 1, self.engine.clone());
+        let compiled = tokio::task::spawn_blocking(move || compile(&config, generation, &engine)).await;
+        let snapshot = match compiled {
+            Ok(compiled) => Arc::new(compiled?),
+            Err(panicked) => return Err(one_error(&loaded.config, format!("compiling failed inside the proxy: {panicked}"))),
+        };
+        let (sockets, keys) = self.bind(&snapshot, &loaded.config)?;
+        self.demos.start_new(&loaded.config.demo_origins)?;
+        Ok(Built { snapshot, sockets, keys })
+    }
+
+    /// Sockets for addresses that no earlier generation has.
+    #[expect(clippy::type_complexity, reason = "one list a worker, and the keys of all")]
+    fn bind(&self, snapshot: &Snapshot, config: &Config) -> Result<(Vec<Vec<(SocketKey, TcpListener)>>, HashSet<SocketKey>), Diagnostics> {
+        let mut per_worker: Vec<Vec<_>> = self.workers.iter().map(|_| Vec::new()).collect();
+        let mut keys = HashSet::new();
+        let mut errors = Diagnostics::default();
+        for (listener, written) in snapshot.listeners.iter().zip(&config.listeners) {
+            for (key, address) in listener.socket_keys().zip(&written.addresses) {
+                let known = self.sockets.contains(&key) || !keys.insert(key.clone());
+                keys.insert(key.clone());
+                if known {
+                    continue;
+                }
+                match bind_shared(address.value, self.workers.len()) {
+                    Ok(sockets) => {
+                        if let Some(bound) = sockets.first().and_then(|socket| socket.local_addr().ok()) {
+                            tracing::info!(listener = %listener.name, address = %bound, "listening");
+                        }
+                        per_worker.iter_mut().zip(sockets).for_each(|(list, socket)| list.push((key.clone(), socket)));
+                    }
+                    Err(error) => errors.error(address.place, format!("cannot listen on {}: {error}", address.value), None),
+                }
+            }
+        }
+        if errors.has_errors() { Err(errors) } else { Ok((per_worker, keys)) }
+    }
+
+    async fn put_in_force(&mut self, built: Built, config: &Config) {
+        self.generation = built.snapshot.generation;
+        self.drain_timeout = config.process.drain_timeout;
+        if config.process.workers != self.worker_setting {
+            tracing::warn!("`workers` changes with the next start; everything else is in force");
+        }
+        self.logging.set(level(config), format(config));
+        let answers: Vec<_> =
+            self.workers.iter().zip(built.sockets).map(|(worker, sockets)| worker.apply(built.snapshot.clone(), sockets)).collect();
+        for answer in answers {
+            // A worker that has died answers nothing; the others go on.
+            let _ = answer.await;
+        }
+        self.sockets = built.keys;
+        self.demos.stop_unwanted(&config.demo_origins);
+        tracing::info!(generation = self.generation, workers = self.workers.len(), "generation in force");
+    }
+
+    /// Accepts nothing more, lets the work end within the drain timeout, or at once on a second signal.
+    async fn stop(self, terminate: &mut Signal, interrupt: &mut Signal) {
+        tracing::info!(timeout_ms = self.drain_timeout.as_millis() as u64, "draining");
+        let answers: Vec<_> = self.workers.iter().map(Worker::drain).collect();
+        let drained = async {
+            for answer in answers {
+                let _ = answer.await;
+            }
+        };
+        tokio::select! {
+            () = drained => tracing::info!("drained"),
+            () = tokio::time::sleep(self.drain_timeout) => tracing::warn!("drain timeout: closing what is left"),
+            _ = terminate.recv() => tracing::warn!("told again: closing what is left"),
+            _ = interrupt.recv() => tracing::warn!("told again: closing what is left"),
+        }
+        self.workers.into_iter().for_each(Worker::stop);
+    }
+}
+
+fn one_error(config: &Config, message: String) -> Diagnostics {
+    let mut errors = Diagnostics::default();
+    let place = config.listeners.first().map(|listener| listener.name.place).unwrap_or_default();
+    errors.error(place, message, None);
+    errors
+}
+
+fn level(config: &Config) -> tracing::Level {
+    match config.process.log.level {
+        LogLevel::Error => tracing::Level::ERROR,
+        LogLevel::Warn => tracing::Level::WARN,
+        LogLevel::Info => tracing::Level::INFO,
+        LogLevel::Debug => tracing::Level::DEBUG,
+        LogLevel::Trace => tracing::Level::TRACE,
+    }
+}
+
+fn format(config: &Config) -> Format {
+    match config.process.log.format {
+        LogFormat::Text => Format::Text,
+        LogFormat::Json => Format::Json,
+    }
+}
+
+/// A proxy needs two descriptors a connection; the soft limit is there for programs that cannot handle many.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    // Where it may not be raised, the old limit holds and accepting rests when it is reached.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+}

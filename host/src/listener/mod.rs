@@ -1,0 +1,173 @@
+//! Accepts connections: the accept loop, connection limits and network filters.
+//!
+//! What comes after is the protocol's spine in `proxy`; routes and HTTP filters are unknown here.
+
+use crate::http::{ConnectionFacts, Scheme};
+use crate::net::stream::Stream;
+use crate::proxy::{self, Connection, Connections};
+use crate::snapshot::{Bound, Protocol};
+use std::cell::RefCell;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+
+/// How long accepting rests when the process is out of descriptors or memory.
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
+
+/// Where an accept loop hands its connections; changes with the configuration.
+#[derive(Clone)]
+pub struct Acceptor {
+    target: Rc<RefCell<Rc<Connections>>>,
+    closed: Rc<Notify>,
+}
+
+impl Acceptor {
+    pub fn new(connections: Rc<Connections>) -> Acceptor {
+        Acceptor { target: Rc::new(RefCell::new(connections)), closed: Rc::new(Notify::new()) }
+    }
+
+    /// Hands later connections to another listener, or to the same one again.
+    pub fn hand_to(&self, connections: Rc<Connections>) {
+        self.target.replace(connections);
+    }
+
+    /// Stops the loop after the connections that wait in the kernel have been taken.
+    pub fn close(&self) {
+        self.closed.notify_one();
+    }
+
+    fn connections(&self) -> Rc<Connections> {
+        self.target.borrow().clone()
+    }
+}
+
+/// Accepts until the acceptor is closed. An error about one connection is passed over; when the process is out of descriptors or memory,
+/// accepting rests and goes on: neither ends the listener.
+pub async fn accept_loop(socket: TcpListener, acceptor: Acceptor) {
+    loop {
+        tokio::select! {
+            biased;
+            () = acceptor.closed.notified() => break,
+            accepted = socket.accept() => match accepted {
+                Ok((stream, _)) => begin(stream, acceptor.connections()),
+                Err(error) => rest(&error).await,
+            },
+        }
+    }
+    take_waiting(socket, &acceptor);
+}
+
+/// A socket that is closed resets the connections that wait in it, so they are taken first.
+fn take_waiting(socket: TcpListener, acceptor: &Acceptor) {
+    let Ok(socket) = socket.into_std() else { return };
+    while let Ok((stream, _)) = socket.accept() {
+        let registered = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+        if let Ok(stream) = registered {
+            begin(stream, acceptor.connections());
+        }
+    }
+}
+
+async fn rest(error: &io::Error) {
+    if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted) {
+        return;
+    }
+    tracing::error!(%error, "accepting rests for {} ms", EXHAUSTED_PAUSE.as_millis());
+    tokio::time::sleep(EXHAUSTED_PAUSE).await;
+}
+
+/// Admits a connection and starts its task.
+fn begin(stream: TcpStream, connections: Rc<Connections>) {
+    let bound = connections.current();
+    let Some(slot) = ConnectionSlot::take(&bound) else { return };
+    let Some(facts) = facts_of(&stream, &bound) else { return };
+    let Some(facts) = admit(facts, &bound) else { return };
+    let connection = Connection { stream: Stream::Tcp(stream), facts: facts.clone(), register: connections.register() };
+    // The connection keeps the network filters it was accepted with, and nothing else of its generation.
+    let network_filters = bound.listener.network_filters.clone();
+    tokio::task::spawn_local(async move {
+        match bound.listener.protocol {
+            Protocol::Http(_) => {
+                drop(bound);
+                proxy::http::serve_connection(connection).await;
+            }
+            Protocol::Tcp(_) => proxy::tcp::serve_connection(connection, bound).await,
+        }
+        network_filters.on_close(&facts);
+        drop(slot);
+    });
+}
+
+fn facts_of(stream: &TcpStream, bound: &Bound) -> Option<Arc<ConnectionFacts>> {
+    // A connection that is gone already has no addresses any more.
+    let (peer, local) = (stream.peer_addr().ok()?, stream.local_addr().ok()?);
+    let _ = stream.set_nodelay(true);
+    Some(Arc::new(ConnectionFacts {
+        id: proxy::next_number(),
+        peer,
+        local,
+        listener: bound.listener.name.clone(),
+        scheme: Scheme::Http,
+        accepted: Instant::now(),
+        tags: Vec::new(),
+        downstream_bytes: AtomicU64::new(0),
+        upstream_bytes: AtomicU64::new(0),
+    }))
+}
+
+/// Asks the network filters; a refusal is logged where one can see why.
+fn admit(mut facts: Arc<ConnectionFacts>, bound: &Bound) -> Option<Arc<ConnectionFacts>> {
+    match bound.listener.network_filters.on_accept(&mut facts) {
+        Ok(()) => Some(facts),
+        Err(refused) => {
+            tracing::debug!(
+                listener = %bound.listener.name,
+                peer = %facts.peer,
+                filter = %refused.filter,
+                faulted = refused.faulted,
+                "connection refused by a network filter"
+            );
+            None
+        }
+    }
+}
+
+/// A place under a listener's `connections-max`, across all workers; given back when dropped.
+struct ConnectionSlot(Arc<AtomicU32>);
+
+impl ConnectionSlot {
+    fn take(bound: &Bound) -> Option<ConnectionSlot> {
+        let listener = &bound.listener;
+        let open = listener.open.fetch_add(1, Ordering::Relaxed);
+        let slot = ConnectionSlot(listener.open.clone());
+        if open < listener.connections_max {
+            return Some(slot);
+        }
+        log_full(&listener.name, listener.connections_max);
+        None
+    }
+}
+
+impl Drop for ConnectionSlot {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Says that connections are turned away, at most once in [`FULL_LINES_APART`] seconds, with how many it stands for.
+fn log_full(listener: &str, connections_max: u32) {
+    const FULL_LINES_APART: u64 = 10;
+    static TURNED_AWAY: AtomicU32 = AtomicU32::new(0);
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    let turned_away = TURNED_AWAY.fetch_add(1, Ordering::Relaxed) + 1;
+    let now = crate::net::timer::coarse_now().as_secs() + FULL_LINES_APART;
+    let last = LAST.load(Ordering::Relaxed);
+    if now >= last + FULL_LINES_APART && LAST.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+        TURNED_AWAY.store(0, Ordering::Relaxed);
+        tracing::warn!(listener, connections_max, turned_away, "connections-max is reached: new connections are closed");
+    }
+}

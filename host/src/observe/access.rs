@@ -1,0 +1,123 @@
+//! One line for each exchange and each TCP connection.
+//!
+//! Fields are structured events, so the text form is `name=value` pairs and the JSON form an object with the same names.
+
+use super::log::ACCESS;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+/// Whether access lines are written at all; ask before collecting.
+pub fn is_enabled() -> bool {
+    tracing::enabled!(target: ACCESS, tracing::Level::INFO)
+}
+
+/// The timers of SEMANTICS 77 that an HTTP exchange has; `None`: the stage was never finished.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Timers {
+    /// From the first byte of the request to the end of its head.
+    pub request_head: Option<Duration>,
+    /// Establishing the upstream connection; zero when it was reused.
+    pub connect: Option<Duration>,
+    /// From the request having been sent to the response head.
+    pub response_head: Option<Duration>,
+    /// From the response head to the last byte.
+    pub data: Option<Duration>,
+    /// From the first byte of the request to the last of the response.
+    pub active: Duration,
+}
+
+/// An exchange, when it is over.
+#[derive(Debug)]
+pub struct HttpLine<'a> {
+    pub client: IpAddr,
+    pub listener: &'a str,
+    pub route: &'a str,
+    pub cluster: &'a str,
+    pub endpoint: &'a str,
+    pub method: &'a str,
+    pub host: &'a str,
+    pub target: &'a str,
+    pub status: u16,
+    pub outcome: &'static str,
+    pub downstream_bytes: u64,
+    pub upstream_bytes: u64,
+    pub attempts: u32,
+    pub timers: Timers,
+    /// `name` or `name:fault`, comma between.
+    pub filters: &'a str,
+    pub generation: u64,
+    pub connection: u64,
+}
+
+/// A TCP connection, when it is over.
+#[derive(Debug)]
+pub struct TcpLine<'a> {
+    pub client: SocketAddr,
+    pub listener: &'a str,
+    pub cluster: &'a str,
+    pub endpoint: &'a str,
+    pub outcome: &'static str,
+    pub downstream_bytes: u64,
+    pub upstream_bytes: u64,
+    pub connect: Option<Duration>,
+    pub total: Duration,
+    pub generation: u64,
+    pub connection: u64,
+}
+
+impl HttpLine<'_> {
+    /// Writes the line.
+    pub fn write(&self) {
+        tracing::info!(
+            target: ACCESS,
+            kind = "http",
+            client = %self.client,
+            listener = self.listener,
+            route = self.route,
+            cluster = self.cluster,
+            endpoint = self.endpoint,
+            method = self.method,
+            host = self.host,
+            target = self.target,
+            status = self.status,
+            outcome = self.outcome,
+            downstream_bytes = self.downstream_bytes,
+            upstream_bytes = self.upstream_bytes,
+            attempts = self.attempts,
+            request_head_us = micros(self.timers.request_head),
+            connect_us = micros(self.timers.connect),
+            response_head_us = micros(self.timers.response_head),
+            data_us = micros(self.timers.data),
+            active_us = micros(Some(self.timers.active)),
+            filters = self.filters,
+            generation = self.generation,
+            connection = self.connection,
+        );
+    }
+}
+
+impl TcpLine<'_> {
+    /// Writes the line.
+    pub fn write(&self) {
+        tracing::info!(
+            target: ACCESS,
+            kind = "tcp",
+            client = %self.client,
+            listener = self.listener,
+            cluster = self.cluster,
+            endpoint = self.endpoint,
+            outcome = self.outcome,
+            downstream_bytes = self.downstream_bytes,
+            upstream_bytes = self.upstream_bytes,
+            connect_us = micros(self.connect),
+            total_us = micros(Some(self.total)),
+            generation = self.generation,
+            connection = self.connection,
+        );
+    }
+}
+
+/// Microseconds; -1 for a stage that never finished, as the field writes it.
+fn micros(duration: Option<Duration>) -> i64 {
+    duration.map_or(-1, |duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX))
+}

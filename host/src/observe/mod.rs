@@ -1,0 +1,4 @@
+//! What the process says about itself: the log and the access log.
+
+pub mod access;
+pub mod log;

@@ -1,0 +1,327 @@
+//! One configured plugin of any kind: how its instances are started, called, and lost.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::thread::LocalKey;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use wasmtime::Store;
+use wasmtime::component::{ComponentType, Lift};
+
+use super::bindings::{self, Configured};
+use super::component::{Component, Exports};
+use super::engine::{Budgets, Engine, Identity, Inner};
+use super::fault::{Fault, Stats, shard};
+use super::needs::Plan;
+use super::slots::{Slot, Slots, Token};
+use super::state::{HostState, LogLimit};
+use super::ticker::Deadline;
+
+/// What an instance may take to start and be configured. Generous, since a worker does it once in an instance's life, and bounded, since
+/// it does so on its event loop.
+const START_TIME_MAX: Duration = Duration::from_millis(500);
+/// Most errors of settings that are passed on.
+const SETTINGS_ERRORS_MAX: usize = 100;
+
+/// A kind of plugin: which functions an instance of it is called by, and where a worker keeps such instances.
+pub(super) trait Role: Plan<Raw: ComponentType + Lift> {
+    type Calls: Copy + 'static;
+
+    fn resolve(
+        instance: &wasmtime::component::Instance,
+        store: &mut Store<HostState>,
+        exports: &Exports,
+    ) -> wasmtime::Result<Self::Calls>;
+
+    fn slots() -> &'static LocalKey<RefCell<Slots<Self>>>;
+}
+
+/// Something wrong with the settings, by the plugin's own words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingsError {
+    /// A JSON pointer into the settings; empty for the whole.
+    pub pointer: String,
+    pub message: String,
+}
+
+/// Why a plugin cannot be used with these settings.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigureError {
+    /// Every error that the plugin found, at most 100.
+    #[error("the plugin refuses its settings")]
+    Settings(Vec<SettingsError>),
+    #[error("the plugin failed while it was configured")]
+    Fault(#[from] Fault),
+    /// The plugin asks for what the host does not do, or is of another kind.
+    #[error("the plugin cannot be used: {0}")]
+    Refused(String),
+}
+
+/// What [`HttpFilter`](super::HttpFilter) and the others have in common.
+pub(super) struct Plugin<R: Role> {
+    token: Arc<Token>,
+    engine: Arc<Inner>,
+    component: Arc<Component>,
+    label: Arc<str>,
+    settings: String,
+    memory_max: usize,
+    call_deadline: Deadline,
+    start_deadline: Deadline,
+    needs: R,
+    stats: Stats,
+}
+
+/// One running copy.
+pub(super) struct Instance<R: Role> {
+    pub(super) store: Store<HostState>,
+    pub(super) calls: R::Calls,
+}
+
+impl<R: Role> Plugin<R> {
+    /// Starts an instance to learn the plan and to see that it runs, and drops it again: workers start their own.
+    pub(super) fn configure(
+        engine: &Engine,
+        component: &Arc<Component>,
+        label: &str,
+        settings: String,
+        budgets: Budgets,
+    ) -> Result<Plugin<R>, ConfigureError> {
+        let inner = Arc::clone(engine.inner());
+        let start = Start {
+            engine: &inner,
+            component,
+            label: &Arc::from(label),
+            settings: &settings,
+            memory_max: budgets.memory_max,
+            deadline: inner.ticker.deadline(START_TIME_MAX.max(budgets.time_max)),
+        };
+        let (_, answer) = start
+            .run::<R>(LogLimit::default())
+            .map_err(|(fault, _)| fault)?;
+        let needs = R::check(answer.map_err(settings_errors)?).map_err(ConfigureError::Refused)?;
+        Ok(Plugin {
+            token: Arc::new(Token::new()),
+            component: Arc::clone(component),
+            label: Arc::clone(start.label),
+            memory_max: budgets.memory_max,
+            call_deadline: inner.ticker.deadline(budgets.time_max),
+            start_deadline: start.deadline,
+            needs,
+            stats: Stats::default(),
+            engine: inner,
+            settings,
+        })
+    }
+
+    pub(super) fn label(&self) -> &str {
+        &self.label
+    }
+
+    pub(super) fn component(&self) -> &Arc<Component> {
+        &self.component
+    }
+
+    pub(super) fn needs(&self) -> &R {
+        &self.needs
+    }
+
+    pub(super) fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// Calls into this worker's instance, starting one if there is none. An error costs the instance.
+    #[inline]
+    pub(super) fn call<V>(
+        &self,
+        phase: &'static str,
+        run: impl FnOnce(&mut Instance<R>) -> Result<V, Fault>,
+    ) -> Result<V, Fault> {
+        let mut instance = match self.slot(|slot| slot.instance.take()) {
+            Some(instance) => instance,
+            None => self.start(phase)?,
+        };
+        self.stats.called(shard());
+        self.engine.ticker.wake();
+        self.call_deadline.arm(&mut instance.store);
+        match run(&mut instance) {
+            Ok(value) => {
+                self.slot(|slot| {
+                    slot.health.succeeded();
+                    slot.instance = Some(instance);
+                });
+                Ok(value)
+            }
+            Err(fault) => {
+                let log = instance.store.data().log.limit;
+                drop(instance);
+                Err(self.lost(phase, fault, log))
+            }
+        }
+    }
+
+    #[inline]
+    fn slot<V>(&self, with: impl FnOnce(&mut Slot<R>) -> V) -> V {
+        R::slots().with_borrow_mut(|slots| with(slots.of(&self.token)))
+    }
+
+    #[cold]
+    fn start(&self, phase: &'static str) -> Result<Box<Instance<R>>, Fault> {
+        let (allowed, log) = self.slot(|slot| (slot.health.allows(Instant::now), slot.log));
+        if !allowed {
+            let fault = Fault::unavailable("backing off after faults in a row");
+            self.stats.faulted(fault.kind);
+            return Err(fault);
+        }
+        let start = Start {
+            engine: &self.engine,
+            component: &self.component,
+            label: &self.label,
+            settings: &self.settings,
+            memory_max: self.memory_max,
+            deadline: self.start_deadline,
+        };
+        match start.run::<R>(log) {
+            Ok((instance, Ok(_))) => Ok(instance),
+            Ok((instance, Err(_))) => {
+                let fault = Fault::bad_output("refuses settings that it accepted before");
+                Err(self.lost("configure", fault, instance.store.data().log.limit))
+            }
+            Err((fault, log)) => Err(self.lost(phase, fault, log)),
+        }
+    }
+
+    #[cold]
+    fn lost(&self, phase: &'static str, fault: Fault, log: LogLimit) -> Fault {
+        self.stats.faulted(fault.kind);
+        let consequence = self.slot(|slot| {
+            slot.log = log;
+            slot.health.failed(Instant::now())
+        });
+        if let Some(unlogged) = consequence.log {
+            let (plugin, kind) = (&*self.label, fault.kind.token());
+            let backoff_ms = consequence.backoff.as_millis() as u64;
+            tracing::warn!(target: "plugin", plugin, kind, phase, backoff_ms, unlogged, "plugin fault: {}", fault.message);
+        }
+        fault
+    }
+}
+
+impl<R: Role> Instance<R> {
+    /// What went wrong in a call of this instance.
+    #[cold]
+    pub(super) fn fault(&self, error: &wasmtime::Error) -> Fault {
+        Fault::from_wasmtime(error, self.store.data().memory.spent)
+    }
+}
+
+/// Everything an instance is started from.
+struct Start<'a> {
+    engine: &'a Inner,
+    component: &'a Component,
+    label: &'a Arc<str>,
+    settings: &'a str,
+    memory_max: usize,
+    deadline: Deadline,
+}
+
+/// An instance, and what it answered to its settings.
+type Started<R> = (Box<Instance<R>>, Answer<R>);
+
+/// What a guest says to its settings.
+type Answer<R> = Result<<R as Plan>::Raw, Vec<bindings::SettingsError>>;
+
+impl Start<'_> {
+    /// On a fault the log limit comes back, for the next instance.
+    fn run<R: Role>(&self, log: LogLimit) -> Result<Started<R>, (Fault, LogLimit)> {
+        let pre = &self.component.pre;
+        let mut store = Store::new(
+            pre.engine(),
+            HostState::new(Arc::clone(self.label), self.memory_max, log),
+        );
+        store.limiter(|state| &mut state.memory);
+        Deadline::prepare(&mut store);
+        self.deadline.arm(&mut store);
+        self.engine.ticker.wake();
+        match self.configure::<R>(&mut store) {
+            Ok((calls, answer)) => Ok((Box::new(Instance { store, calls }), answer)),
+            Err(error) => {
+                let state = store.into_data();
+                Err((
+                    Fault::from_wasmtime(&error, state.memory.spent),
+                    state.log.limit,
+                ))
+            }
+        }
+    }
+
+    fn configure<R: Role>(
+        &self,
+        store: &mut Store<HostState>,
+    ) -> wasmtime::Result<(R::Calls, Answer<R>)> {
+        let instance = self.component.pre.instantiate(&mut *store)?;
+        let exports = &self.component.exports;
+        let calls = R::resolve(&instance, store, exports)?;
+        let configure = instance
+            .get_typed_func::<(&str,), Configured<R::Raw>>(&mut *store, exports.configure())?;
+        let (answer,) = configure.call(&mut *store, (self.settings,))?;
+        Ok((calls, answer))
+    }
+}
+
+fn settings_errors(errors: Vec<bindings::SettingsError>) -> ConfigureError {
+    let taken = errors.into_iter().take(SETTINGS_ERRORS_MAX);
+    ConfigureError::Settings(
+        taken
+            .map(|error| SettingsError {
+                pointer: error.pointer,
+                message: error.message,
+            })
+            .collect(),
+    )
+}
+
+/// The plugin of this identity: the one that is already there, or a new one made by `wrap`.
+pub(super) fn find_or_configure<R: Role, T: Send + Sync + 'static>(
+    engine: &Engine,
+    component: &Arc<Component>,
+    (label, owner): (&str, &str),
+    settings: &Value,
+    budgets: Budgets,
+    wrap: impl FnOnce(Plugin<R>) -> T,
+) -> Result<Arc<T>, ConfigureError> {
+    let settings = settings.to_string();
+    let identity = Identity {
+        component: *component.digest(),
+        settings: Sha256::digest(&settings).into(),
+        label: label.to_owned(),
+        owner: owner.to_owned(),
+        budgets,
+    };
+    if let Some(plugin) = engine.configured(&identity) {
+        return Ok(plugin);
+    }
+    let plugin = Arc::new(wrap(Plugin::configure(
+        engine, component, label, settings, budgets,
+    )?));
+    engine.remember(identity, &plugin);
+    Ok(plugin)
+}
+
+/// For an instance whose component is of another kind than the caller takes it for.
+pub(super) fn wrong_kind(component: &Component, wanted: super::Kind) -> Result<(), ConfigureError> {
+    if component.kind() == wanted {
+        return Ok(());
+    }
+    Err(ConfigureError::Refused(format!(
+        "it is a {}, and a {wanted} is needed here",
+        component.kind()
+    )))
+}
+
+/// A component whose exports were found for another kind; cannot be met behind [`wrong_kind`].
+pub(super) fn no_such_export() -> wasmtime::Error {
+    wasmtime::Error::msg("the component is of another kind")
+}

@@ -1,0 +1,141 @@
+//! The capabilities of `tollgate:plugin`: what each kind of plugin may import, and the host's side of it.
+
+use std::sync::{OnceLock, Weak};
+use std::time::{Instant, SystemTime};
+
+use wasmtime::StoreContextMut;
+use wasmtime::component::{Linker, WasmStr};
+
+use super::balancer::EndpointTable;
+use super::bindings::{Field, Level, PACKAGE, VERSION};
+use super::inspect::Kind;
+use super::needs::check_field;
+use super::state::HostState;
+
+/// Most bytes of one `random.bytes`.
+const RANDOM_BYTES_MAX: u32 = 4_096;
+
+type Call<'a> = StoreContextMut<'a, HostState>;
+
+/// The interfaces that a plugin of this kind may import, `types` included, which holds no function.
+pub(super) fn granted(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::HttpFilter | Kind::NetworkFilter => &["types", "log", "clock", "random", "exchange"],
+        Kind::Balancer => &["types", "log", "clock", "random", "loads"],
+    }
+}
+
+/// Defines them all; `component.rs` has refused by then what is not granted.
+pub(super) fn link(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+    link_log(linker)?;
+    link_clock(linker)?;
+    link_random(linker)?;
+    link_exchange(linker)?;
+    link_loads(linker)
+}
+
+fn interface(name: &str) -> String {
+    format!("{PACKAGE}/{name}@{VERSION}")
+}
+
+fn link_log(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+    linker.instance(&interface("log"))?.func_wrap(
+        "write",
+        |mut call: Call<'_>, (level, message): (Level, WasmStr)| {
+            let message = message.to_str(&call)?.into_owned();
+            call.data_mut().log.write(level, &message);
+            Ok(())
+        },
+    )
+}
+
+fn link_clock(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+    let mut clock = linker.instance(&interface("clock"))?;
+    clock.func_wrap("monotonic", |_: Call<'_>, (): ()| Ok((monotonic(),)))?;
+    clock.func_wrap("wall", |_: Call<'_>, (): ()| {
+        Ok((nanoseconds(since_1970()),))
+    })
+}
+
+/// Nanoseconds since the first plugin asked.
+pub(super) fn monotonic() -> u64 {
+    static START: OnceLock<Instant> = OnceLock::new();
+    nanoseconds(START.get_or_init(Instant::now).elapsed())
+}
+
+/// A clock that stands before 1970 reads as 1970.
+pub(super) fn since_1970() -> std::time::Duration {
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+}
+
+fn nanoseconds(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn link_random(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+    let mut random = linker.instance(&interface("random"))?;
+    random.func_wrap("number", |mut call: Call<'_>, (): ()| {
+        Ok((call.data_mut().random.u64(..),))
+    })?;
+    random.func_wrap("bytes", |mut call: Call<'_>, (length,): (u32,)| {
+        let mut bytes = vec![0; length.min(RANDOM_BYTES_MAX) as usize];
+        call.data_mut().random.fill(&mut bytes);
+        Ok((bytes,))
+    })
+}
+
+fn link_exchange(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+    let mut exchange = linker.instance(&interface("exchange"))?;
+    exchange.func_wrap("read", |call: Call<'_>, (field,): (Field,)| {
+        // A name that no header can have is absent, as any header that is not there.
+        let value = check_field(field)
+            .ok()
+            .and_then(|field| call.data().read(&field));
+        Ok((value,))
+    })?;
+    exchange.func_wrap("headers", |call: Call<'_>, (name,): (String,)| {
+        Ok((headers(call.data(), &name),))
+    })?;
+    exchange.func_wrap("names", |call: Call<'_>, (): ()| Ok((names(call.data()),)))
+}
+
+fn headers(state: &HostState, name: &str) -> Vec<Vec<u8>> {
+    let Some(exchange) = &state.exchange else {
+        return Vec::new();
+    };
+    exchange
+        .current_fields()
+        .get_all(name.as_bytes())
+        .map(<[u8]>::to_vec)
+        .collect()
+}
+
+fn names(state: &HostState) -> Vec<String> {
+    let lower = |name: &[u8]| String::from_utf8_lossy(name).to_ascii_lowercase();
+    let Some(exchange) = &state.exchange else {
+        return Vec::new();
+    };
+    exchange.current_fields().names().map(lower).collect()
+}
+
+fn link_loads(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+    linker.instance(&interface("loads"))?.func_wrap(
+        "pair",
+        |call: Call<'_>, (first, second): (u32, u32)| {
+            let table = call.data().endpoints.as_ref().and_then(Weak::upgrade);
+            let load = |index| {
+                table
+                    .as_deref()
+                    .map_or(u32::MAX, |table| load(table, index))
+            };
+            Ok((u64::from(load(first)) << 32 | u64::from(load(second)),))
+        },
+    )
+}
+
+fn load(table: &dyn EndpointTable, index: u32) -> u32 {
+    let known = (index as usize) < table.endpoints().len();
+    if known { table.load(index) } else { u32::MAX }
+}

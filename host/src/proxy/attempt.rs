@@ -1,0 +1,260 @@
+//! One request to an endpoint: pick, connect or reuse, send, and try again where that is safe.
+//!
+//! A connection that could not be made is tried at the next endpoint: nothing was sent. A reused connection that ends before the first byte
+//! of an answer was being closed by the endpoint while we sent; the request goes once more on a new connection if sending it twice does no
+//! harm: idempotent, and its body still in hand. Nothing else is tried twice.
+
+use super::body::RequestBody;
+use super::connection::Connection;
+use super::context::RequestContext;
+use super::http::{Ended, Next};
+use super::local_reply;
+use super::outcome::{Outcome, Stop};
+use super::response::{self, Delivered, Delivery, NoAnswer};
+use super::tunnel;
+use crate::balance::{PickError, Picked};
+use crate::http::{Limits, write_request};
+use crate::net::buffer::Buffer;
+use crate::net::timer::Timer;
+use crate::snapshot::Route;
+use crate::upstream::{Cluster, DialError, Dialled, Endpoint, checkout, dial, pool};
+use std::cell::Cell;
+use std::future::Future;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{ReadHalf, WriteHalf};
+
+/// Endpoints tried for one request when connecting fails.
+const CONNECTS_MAX: usize = 3;
+
+/// Where a request goes and how long that may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Target<'a> {
+    pub cluster: &'a Cluster,
+    pub route: &'a Route,
+    pub timeouts: Timeouts,
+    pub limits: &'a Limits,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Timeouts {
+    pub response: Duration,
+    /// How long the downstream may take nothing of a response.
+    pub downstream_idle: Duration,
+    pub tunnel: Duration,
+}
+
+/// Sends the request and delivers the response. A [`Stop`] says that no response has begun.
+pub(super) async fn run(
+    connection: &mut Connection,
+    input: &mut Buffer,
+    body: &mut RequestBody,
+    ctx: &mut RequestContext,
+    target: Target<'_>,
+) -> Result<Ended, Stop> {
+    let mut out = Buffer::take();
+    name_host(ctx, target.cluster);
+    write_request(&ctx.exchange().request, body.length(), &mut out);
+    let mut first_part = Buffer::take();
+    body.transfer(input, &mut first_part)?;
+    out.extend_from_slice(&first_part);
+    drop(first_part);
+    let repeatable = ctx.exchange().request.is_idempotent() && body.is_done();
+    let key = target.cluster.picker.key(ctx.exchange());
+    let mut tried = Vec::new();
+    let mut fresh = false;
+    loop {
+        let (picked, mut dialled) = connect(target.cluster, key, ctx, connection.timer(), repeatable, fresh, &mut tried).await?;
+        let answer = exchange(connection, &mut dialled, &out, input, body, ctx, target).await;
+        match answer {
+            Err(NoAnswer::Lost) if dialled.reused && repeatable && !fresh => fresh = true,
+            Err(no_answer) => return Err(no_answer.stop()),
+            Ok(delivery) => return Ok(conclude(connection, dialled, picked, delivery, (input, body), ctx, target).await),
+        }
+    }
+}
+
+/// An HTTP/1.0 request may come without a host; upstream it needs one (RFC 9112 section 3.2): the cluster's first endpoint.
+fn name_host(ctx: &mut RequestContext, cluster: &Cluster) {
+    let request = &mut ctx.exchange_mut().request;
+    if request.authority().is_empty()
+        && let Some(endpoint) = cluster.endpoints.first()
+    {
+        request.set_authority(endpoint.label.as_bytes());
+    }
+}
+
+/// A connection to a picked endpoint; an endpoint that cannot be connected to is passed over for the next.
+async fn connect(
+    cluster: &Cluster,
+    key: u64,
+    ctx: &mut RequestContext,
+    timer: &Timer,
+    repeatable: bool,
+    fresh: bool,
+    tried: &mut Vec<usize>,
+) -> Result<(Picked, Dialled), Stop> {
+    let mut stop = None;
+    for _ in 0..CONNECTS_MAX {
+        let picked = match cluster.picker.pick(key, tried) {
+            Ok(picked) => picked,
+            Err(PickError::Full) => return Err(stop.unwrap_or(Stop::EndpointsFull)),
+            Err(PickError::None) => return Err(stop.unwrap_or(Stop::NoEndpoint)),
+        };
+        let endpoint = &cluster.endpoints[picked.position];
+        ctx.attempts += 1;
+        ctx.endpoint = Some(picked.position);
+        if !fresh && let Some(dialled) = checkout(endpoint, repeatable) {
+            ctx.timers.connect = Some(Duration::ZERO);
+            return Ok((picked, dialled));
+        }
+        match dial(cluster, endpoint, timer).await {
+            Ok(dialled) => {
+                ctx.timers.connect = Some(ctx.lap());
+                return Ok((picked, dialled));
+            }
+            Err(error) => {
+                log_failure(cluster, endpoint, &error);
+                stop = Some(if matches!(error, DialError::Timeout) { Stop::ConnectTimeout } else { Stop::ConnectFailed });
+                tried.push(picked.position);
+            }
+        }
+    }
+    Err(stop.unwrap_or(Stop::ConnectFailed))
+}
+
+fn log_failure(cluster: &Cluster, endpoint: &Endpoint, error: &DialError) {
+    tracing::warn!(cluster = %cluster.name, endpoint = %endpoint.label, %error, "connecting failed");
+}
+
+/// Sends what is in hand, then the rest of the body while the response already comes.
+async fn exchange(
+    connection: &mut Connection,
+    dialled: &mut Dialled,
+    out: &[u8],
+    input: &mut Buffer,
+    body: &mut RequestBody,
+    ctx: &mut RequestContext,
+    target: Target<'_>,
+) -> Result<Delivery, NoAnswer> {
+    connection.timer().set(target.timeouts.response);
+    let draining = connection.is_draining();
+    let timer = connection.register.timer();
+    match timer.within(dialled.stream.write_all(out)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(_)) if dialled.reused => return Err(NoAnswer::Lost),
+        // The endpoint may have answered before it stopped reading, so its answer is looked for all the same.
+        Ok(Err(_)) => {}
+        Err(_) => return Err(NoAnswer::Timeout),
+    }
+    let (mut upstream_read, mut upstream_write) = dialled.stream.split();
+    let (mut downstream_read, mut downstream_write) = connection.stream.split();
+    let responding = Cell::new(false);
+    if body.is_done() {
+        let watched = Some(&mut downstream_read);
+        return response::receive(&mut upstream_read, &mut downstream_write, watched, timer, ctx, target, draining, &responding).await;
+    }
+    let upload = upload(&mut downstream_read, input, body, &mut upstream_write, timer, &connection.facts, target, &responding);
+    let receive = response::receive(&mut upstream_read, &mut downstream_write, None, timer, ctx, target, draining, &responding);
+    both(upload, receive).await
+}
+
+/// Sends the rest of a request body as it arrives. An upstream that stops reading ends it without an error: its answer decides.
+#[expect(clippy::too_many_arguments, reason = "both directions of both sides, which the two futures must borrow apart")]
+async fn upload(
+    from: &mut ReadHalf<'_>,
+    input: &mut Buffer,
+    body: &mut RequestBody,
+    to: &mut WriteHalf<'_>,
+    response_timer: &Timer,
+    facts: &crate::http::ConnectionFacts,
+    target: Target<'_>,
+    responding: &Cell<bool>,
+) -> Result<(), Stop> {
+    let body_timer = Timer::new();
+    let mut out = Buffer::take();
+    while !body.is_done() {
+        if !responding.get() {
+            response_timer.clear();
+        }
+        body_timer.set(body.timeout);
+        match body_timer.within(from.read_buf(&mut **input)).await {
+            Ok(Ok(0) | Err(_)) => return Err(Stop::DownstreamAborted),
+            Ok(Ok(count)) => facts.downstream_bytes.fetch_add(count as u64, std::sync::atomic::Ordering::Relaxed),
+            Err(_) => return Err(Stop::BodyTimeout),
+        };
+        out.clear();
+        body.transfer(input, &mut out)?;
+        if !responding.get() {
+            response_timer.set(target.timeouts.response);
+        }
+        body_timer.set(target.timeouts.response);
+        match body_timer.within(to.write_all(&out)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) | Err(_) => return Ok(()),
+        }
+    }
+    Ok(())
+}
+
+/// Drives both until the response is delivered. A failed upload ends both.
+async fn both(
+    upload: impl Future<Output = Result<(), Stop>>,
+    receive: impl Future<Output = Result<Delivery, NoAnswer>>,
+) -> Result<Delivery, NoAnswer> {
+    let (mut upload, mut receive) = (pin!(upload), pin!(receive));
+    let mut uploading = true;
+    std::future::poll_fn(|cx| {
+        if uploading && let Poll::Ready(uploaded) = upload.as_mut().poll(cx) {
+            uploading = false;
+            if let Err(stop) = uploaded {
+                return Poll::Ready(Err(NoAnswer::Upload(stop)));
+            }
+        }
+        receive.as_mut().poll(cx)
+    })
+    .await
+}
+
+/// What becomes of both connections after a response has begun.
+async fn conclude(
+    connection: &mut Connection,
+    mut dialled: Dialled,
+    picked: Picked,
+    delivery: Delivery,
+    (input, body): (&mut Buffer, &RequestBody),
+    ctx: &mut RequestContext,
+    target: Target<'_>,
+) -> Ended {
+    let Delivery { status, delivered } = delivery;
+    match delivered {
+        Delivered::Whole { upstream_reusable, downstream_reusable } => {
+            if upstream_reusable && body.is_done() {
+                pool::put(&target.cluster.endpoints[picked.position].state, dialled.stream, target.cluster.idle_timeout);
+            }
+            ctx.timers.data = Some(ctx.lap());
+            let keep = downstream_reusable && body.is_done();
+            if !keep {
+                local_reply::linger(connection).await;
+            }
+            Ended { outcome: Outcome::Ok, status, next: if keep { Next::Keep } else { Next::Close } }
+        }
+        Delivered::Replaced { keep } => {
+            let keep = keep && body.is_done();
+            Ended { outcome: Outcome::Stopped(Stop::FilterReply { status }), status, next: if keep { Next::Keep } else { Next::Close } }
+        }
+        Delivered::Broken(outcome) => {
+            if outcome != Outcome::DownstreamAborted {
+                connection.stream.reset_on_close();
+            }
+            Ended { outcome, status, next: Next::Close }
+        }
+        Delivered::Switched { early } => {
+            let outcome = tunnel::run(connection, &mut dialled.stream, early, input, target.timeouts.tunnel).await;
+            ctx.timers.data = Some(ctx.lap());
+            Ended { outcome, status, next: Next::Close }
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! Bodies in motion: taken off a received buffer in one framing, appended to an outgoing one in another.
+
+use super::outcome::Stop;
+use crate::http::{BadChunk, BodyLength, ChunkedDecoder, encode_chunk_head, encode_last_chunk};
+use crate::net::buffer::Buffer;
+use std::time::Duration;
+
+/// Takes a body out of its framing.
+#[derive(Debug)]
+pub(super) enum BodyReader {
+    Done,
+    /// Bytes still to come.
+    Fixed(u64),
+    Chunked(Box<ChunkedDecoder>),
+    /// Everything until the connection ends; [`BodyReader::end`] says when.
+    UntilClose,
+}
+
+/// The framing of an outgoing body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wire {
+    /// By length or by the end of the connection: the bytes as they are.
+    Plain,
+    Chunked,
+}
+
+impl Wire {
+    pub(super) fn of(length: BodyLength) -> Wire {
+        match length {
+            BodyLength::Chunked => Wire::Chunked,
+            BodyLength::None | BodyLength::Fixed(_) | BodyLength::UntilClose => Wire::Plain,
+        }
+    }
+}
+
+impl BodyReader {
+    pub(super) fn new(length: BodyLength) -> BodyReader {
+        match length {
+            BodyLength::None | BodyLength::Fixed(0) => BodyReader::Done,
+            BodyLength::Fixed(length) => BodyReader::Fixed(length),
+            BodyLength::Chunked => BodyReader::Chunked(Box::new(ChunkedDecoder::new())),
+            BodyLength::UntilClose => BodyReader::UntilClose,
+        }
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        matches!(self, BodyReader::Done)
+    }
+
+    /// The connection has ended: whether the body is whole.
+    pub(super) fn end(&mut self) -> bool {
+        if matches!(self, BodyReader::UntilClose) {
+            *self = BodyReader::Done;
+        }
+        self.is_done()
+    }
+
+    /// Moves what `input` holds of the body to `out`; what follows the body stays. Answers the bytes of data moved.
+    pub(super) fn transfer(&mut self, input: &mut Buffer, out: &mut Buffer, wire: Wire) -> Result<u64, BadChunk> {
+        match self {
+            BodyReader::Done => Ok(0),
+            BodyReader::Fixed(left) => {
+                let count = usize::try_from(*left).unwrap_or(usize::MAX).min(input.len());
+                *left -= count as u64;
+                let done = *left == 0;
+                move_data(input, count, out, wire);
+                if done {
+                    *self = BodyReader::Done;
+                    finish(out, wire);
+                }
+                Ok(count as u64)
+            }
+            BodyReader::UntilClose => {
+                let count = input.len();
+                move_data(input, count, out, wire);
+                Ok(count as u64)
+            }
+            BodyReader::Chunked(decoder) => {
+                let moved = transfer_chunked(decoder, input, out, wire)?;
+                if decoder.is_done() {
+                    if wire == Wire::Chunked {
+                        encode_last_chunk(decoder.trailers(), out);
+                    }
+                    *self = BodyReader::Done;
+                }
+                Ok(moved)
+            }
+        }
+    }
+
+    /// Bytes still to come as they are, where that is known and worth splicing.
+    pub(super) fn fixed_left(&self) -> Option<u64> {
+        match self {
+            BodyReader::Fixed(left) => Some(*left),
+            BodyReader::Done | BodyReader::Chunked(_) | BodyReader::UntilClose => None,
+        }
+    }
+
+    /// Bytes have gone past this reader. Only for [`BodyReader::Fixed`], at most what was left.
+    pub(super) fn passed(&mut self, count: u64) {
+        if let BodyReader::Fixed(left) = self {
+            *left = left.saturating_sub(count);
+            if *left == 0 {
+                *self = BodyReader::Done;
+            }
+        }
+    }
+}
+
+/// Ends an outgoing body that had no trailers.
+pub(super) fn finish(out: &mut Vec<u8>, wire: Wire) {
+    if wire == Wire::Chunked {
+        out.extend_from_slice(crate::http::LAST_CHUNK);
+    }
+}
+
+fn move_data(input: &mut Buffer, count: usize, out: &mut Buffer, wire: Wire) {
+    if count == 0 {
+        return;
+    }
+    if wire == Wire::Plain && out.is_empty() && count == input.len() {
+        std::mem::swap(input, out);
+        return;
+    }
+    if wire == Wire::Chunked {
+        encode_chunk_head(count, out);
+    }
+    out.extend_from_slice(&input[..count]);
+    if wire == Wire::Chunked {
+        out.extend_from_slice(b"\r\n");
+    }
+    input.consume(count);
+}
+
+/// Small chunks that arrived together leave as one.
+fn transfer_chunked(decoder: &mut ChunkedDecoder, input: &mut Buffer, out: &mut Buffer, wire: Wire) -> Result<u64, BadChunk> {
+    let mut data = Buffer::take();
+    let mut consumed = 0;
+    while consumed < input.len() && !decoder.is_done() {
+        let rest = &input[consumed..];
+        let step = decoder.decode(rest)?;
+        data.extend_from_slice(&rest[step.data.clone()]);
+        consumed += step.consumed;
+    }
+    input.consume(consumed);
+    let count = data.len();
+    move_data(&mut data, count, out, wire);
+    Ok(count as u64)
+}
+
+/// The body of a request on its way in, with its limits.
+#[derive(Debug)]
+pub(super) struct RequestBody {
+    length: BodyLength,
+    reader: BodyReader,
+    bytes: u64,
+    bytes_max: Option<u64>,
+    /// Longest wait for the next part.
+    pub(super) timeout: Duration,
+}
+
+impl RequestBody {
+    pub(super) fn new(length: BodyLength, bytes_max: Option<u64>, timeout: Duration) -> RequestBody {
+        RequestBody { length, reader: BodyReader::new(length), bytes: 0, bytes_max, timeout }
+    }
+
+    /// Refuses a body whose announced length is over the limit, before anything of it is read.
+    pub(super) fn check_length(&self) -> Result<(), Stop> {
+        match (self.length, self.bytes_max) {
+            (BodyLength::Fixed(length), Some(most)) if length > most => Err(Stop::BodyTooLarge),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn length(&self) -> BodyLength {
+        self.length
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.reader.is_done()
+    }
+
+    /// Moves what `input` holds of the body to `out`, in the framing in which it arrived.
+    pub(super) fn transfer(&mut self, input: &mut Buffer, out: &mut Buffer) -> Result<(), Stop> {
+        let moved = self.reader.transfer(input, out, Wire::of(self.length)).map_err(|_| Stop::BadBody)?;
+        self.bytes += moved;
+        match self.bytes_max {
+            Some(most) if self.bytes > most => Err(Stop::BodyTooLarge),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes the rest of the body off `input`, for an answer that does not need it. False when it is not all there: then the connection
+    /// cannot be used again.
+    pub(super) fn skip_buffered(&mut self, input: &mut Buffer) -> bool {
+        let mut skipped = Buffer::take();
+        self.transfer(input, &mut skipped).is_ok() && self.is_done()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn buffer(bytes: &[u8]) -> Buffer {
+        let mut buffer = Buffer::take();
+        buffer.extend_from_slice(bytes);
+        buffer
+    }
+
+    #[test]
+    fn a_body_leaves_in_the_wire_framing_and_the_next_message_stays() {
+        let cases: [(BodyLength, &[u8], Wire, &[u8], &[u8]); 5] = [
+            (BodyLength::Fixed(3), b"abcGET", Wire::Plain, b"abc", b"GET"),
+            (BodyLength::Fixed(3), b"abcGET", Wire::Chunked, b"3\r\nabc\r\n0\r\n\r\n", b"GET"),
+            (BodyLength::Chunked, b"2\r\nab\r\n1\r\nc\r\n0\r\n\r\nGET", Wire::Chunked, b"3\r\nabc\r\n0\r\n\r\n", b"GET"),
+            (BodyLength::Chunked, b"2;x=y\r\nab\r\n0\r\n\r\n", Wire::Plain, b"ab", b""),
+            (BodyLength::None, b"GET", Wire::Plain, b"", b"GET"),
+        ];
+        for (length, bytes, wire, expected, rest) in cases {
+            let (mut input, mut out) = (buffer(bytes), Buffer::take());
+            let mut reader = BodyReader::new(length);
+            reader.transfer(&mut input, &mut out, wire).expect("a valid body");
+            assert!(reader.is_done(), "{length:?}");
+            assert_eq!(String::from_utf8_lossy(&out).to_lowercase(), String::from_utf8_lossy(expected), "{length:?} as {wire:?}");
+            assert_eq!(&input[..], rest);
+        }
+    }
+
+    #[test]
+    fn a_limit_holds_at_the_limit_and_one_byte_past_it() {
+        for (bytes, expected) in [("4\r\nabcd\r\n", Ok(())), ("5\r\nabcde\r\n", Err(Stop::BodyTooLarge))] {
+            let mut body = RequestBody::new(BodyLength::Chunked, Some(4), Duration::ZERO);
+            assert_eq!(body.transfer(&mut buffer(bytes.as_bytes()), &mut Buffer::take()), expected);
+        }
+        assert_eq!(RequestBody::new(BodyLength::Fixed(4), Some(4), Duration::ZERO).check_length(), Ok(()));
+        assert_eq!(RequestBody::new(BodyLength::Fixed(5), Some(4), Duration::ZERO).check_length(), Err(Stop::BodyTooLarge));
+    }
+
+    #[test]
+    fn a_body_cut_short_is_not_whole() {
+        let mut fixed = BodyReader::new(BodyLength::Fixed(3));
+        fixed.transfer(&mut buffer(b"ab"), &mut Buffer::take(), Wire::Plain).expect("valid so far");
+        assert!(!fixed.end());
+        assert!(BodyReader::new(BodyLength::UntilClose).end());
+    }
+}

@@ -1,0 +1,146 @@
+//! One downstream connection, and the register of those that a worker has on a listener.
+
+use crate::http::ConnectionFacts;
+use crate::net::stream::Stream;
+use crate::net::timer::Timer;
+use crate::snapshot::Bound;
+use slab::Slab;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tokio::sync::Notify;
+
+/// A downstream connection.
+#[derive(Debug)]
+pub struct Connection {
+    pub stream: Stream,
+    pub facts: Arc<ConnectionFacts>,
+    pub register: Registration,
+}
+
+impl Connection {
+    /// The one timer of whatever this connection waits for now.
+    pub fn timer(&self) -> &Timer {
+        self.register.timer()
+    }
+
+    /// The configuration that the next unit of work runs under. One load per request.
+    pub fn current(&self) -> Rc<Bound> {
+        self.register.connections.current()
+    }
+
+    /// Whether no further request may begin on it.
+    pub fn is_draining(&self) -> bool {
+        self.register.connections.draining.get()
+    }
+
+    /// Counts bytes received from the downstream.
+    pub fn count_received(&self, count: usize) {
+        self.facts.downstream_bytes.fetch_add(count as u64, Ordering::Relaxed);
+    }
+
+    /// Counts bytes sent to the downstream.
+    pub fn count_sent(&self, count: usize) {
+        self.facts.upstream_bytes.fetch_add(count as u64, Ordering::Relaxed);
+    }
+}
+
+/// A worker's side of a listener: what is in force, and the connections it has.
+#[derive(Debug)]
+pub struct Connections {
+    current: RefCell<Rc<Bound>>,
+    /// Bounded by the listener's `connections-max`.
+    handles: RefCell<Slab<Rc<Handle>>>,
+    draining: Cell<bool>,
+    emptied: Notify,
+}
+
+/// What a drain needs of a connection.
+#[derive(Debug)]
+struct Handle {
+    timer: Timer,
+    /// It waits for a request and may be closed at any moment.
+    idle: Cell<bool>,
+}
+
+/// A connection's place in the register; leaves when dropped.
+#[derive(Debug)]
+pub struct Registration {
+    connections: Rc<Connections>,
+    handle: Rc<Handle>,
+    key: usize,
+}
+
+impl Connections {
+    pub fn new(current: Rc<Bound>) -> Rc<Connections> {
+        Rc::new(Connections {
+            current: RefCell::new(current),
+            handles: RefCell::default(),
+            draining: Cell::new(false),
+            emptied: Notify::new(),
+        })
+    }
+
+    /// What is in force now.
+    pub fn current(&self) -> Rc<Bound> {
+        self.current.borrow().clone()
+    }
+
+    /// Puts a new generation in force for every later unit of work.
+    pub fn replace(&self, bound: Rc<Bound>) {
+        self.current.replace(bound);
+    }
+
+    /// Registers a new connection.
+    pub fn register(self: &Rc<Self>) -> Registration {
+        let handle = Rc::new(Handle { timer: Timer::new(), idle: Cell::new(false) });
+        let key = self.handles.borrow_mut().insert(handle.clone());
+        Registration { connections: self.clone(), handle, key }
+    }
+
+    /// Closes idle connections now and the others after the exchange they are in.
+    pub fn drain(&self) {
+        self.draining.set(true);
+        for (_, handle) in self.handles.borrow().iter() {
+            if handle.idle.get() {
+                handle.timer.expire_now();
+            }
+        }
+    }
+
+    /// Connections open now.
+    pub fn count(&self) -> usize {
+        self.handles.borrow().len()
+    }
+
+    /// Until no connection is left.
+    pub async fn emptied(&self) {
+        while self.count() > 0 {
+            self.emptied.notified().await;
+        }
+    }
+}
+
+impl Registration {
+    /// The connection's timer.
+    pub fn timer(&self) -> &Timer {
+        &self.handle.timer
+    }
+
+    /// Says whether the connection is between requests.
+    pub fn set_idle(&self, idle: bool) {
+        self.handle.idle.set(idle);
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        let mut handles = self.connections.handles.borrow_mut();
+        handles.remove(self.key);
+        if handles.is_empty() {
+            self.connections.emptied.notify_waiters();
+            self.connections.emptied.notify_one();
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! What one request carries along the spine.
+
+use crate::filter::{Body, FilterChain, Run};
+use crate::http::{ConnectionFacts, Exchange};
+use crate::observe::access::Timers;
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+/// Bounds what a worker keeps after a burst.
+const KEPT_MAX: usize = 64;
+/// Exchange numbers are handed to workers in blocks, so that the counter is not a shared write per request.
+const BLOCK: u64 = 4096;
+
+static NEXT_BLOCK: AtomicU64 = AtomicU64::new(0);
+
+thread_local! {
+    static KEPT: RefCell<Vec<Box<RequestContext>>> = const { RefCell::new(Vec::new()) };
+    static NUMBERS: RefCell<(u64, u64)> = const { RefCell::new((0, 0)) };
+}
+
+/// One request under way: the exchange, its run through the filters, and what the access line will say.
+#[derive(Debug)]
+pub(super) struct RequestContext {
+    exchange: Option<Box<Exchange>>,
+    pub run: Run,
+    pub timers: Timers,
+    /// The first byte of the request was there.
+    pub began: Instant,
+    /// The last stage ended here.
+    pub mark: Instant,
+    pub attempts: u32,
+    /// Position of the endpoint of the last attempt among its cluster's.
+    pub endpoint: Option<usize>,
+    /// The response head has been sent, or part of it.
+    pub responded: bool,
+    /// What the connection had received and sent before.
+    bytes_before: (u64, u64),
+}
+
+/// A context on loan from the worker; returns when dropped.
+#[derive(Debug)]
+pub(super) struct LentContext(Option<Box<RequestContext>>);
+
+impl RequestContext {
+    /// A context for the next request on a connection.
+    pub(super) fn lend(facts: &Arc<ConnectionFacts>) -> LentContext {
+        let now = Instant::now();
+        let kept = KEPT.with_borrow_mut(Vec::pop);
+        let mut ctx = kept.unwrap_or_else(|| Box::new(RequestContext::new(facts, now)));
+        ctx.begin(facts, now);
+        LentContext(Some(ctx))
+    }
+
+    fn new(facts: &Arc<ConnectionFacts>, now: Instant) -> RequestContext {
+        RequestContext {
+            exchange: Some(Box::new(Exchange::new(facts.clone()))),
+            run: Run::default(),
+            timers: Timers::default(),
+            began: now,
+            mark: now,
+            attempts: 0,
+            endpoint: None,
+            responded: false,
+            bytes_before: (0, 0),
+        }
+    }
+
+    fn begin(&mut self, facts: &Arc<ConnectionFacts>, now: Instant) {
+        let unique = [fastrand::u64(..), fastrand::u64(..)];
+        self.exchange_mut().begin(next_number(), facts, unique, now);
+        self.run.clear();
+        self.timers = Timers::default();
+        (self.began, self.mark) = (now, now);
+        (self.attempts, self.endpoint, self.responded) = (0, None, false);
+        self.bytes_before = (facts.downstream_bytes.load(Ordering::Relaxed), facts.upstream_bytes.load(Ordering::Relaxed));
+    }
+
+    pub(super) fn exchange(&self) -> &Exchange {
+        self.exchange.as_deref().expect("the exchange is away only during a filter call")
+    }
+
+    pub(super) fn exchange_mut(&mut self) -> &mut Exchange {
+        self.exchange.as_deref_mut().expect("the exchange is away only during a filter call")
+    }
+
+    /// Runs the request phases of a chain.
+    pub(super) fn filter_request(&mut self, chain: &FilterChain) -> Result<(), crate::filter::Halt> {
+        let exchange = self.exchange.take().expect("the exchange is away only during a filter call");
+        let (exchange, result) = chain.on_request(&mut self.run, exchange);
+        self.exchange = Some(exchange);
+        result
+    }
+
+    /// Runs the response phases of a chain.
+    pub(super) fn filter_response(&mut self, chain: &FilterChain, body: &mut Body) -> crate::filter::Passed {
+        let exchange = self.exchange.take().expect("the exchange is away only during a filter call");
+        let (exchange, passed) = chain.on_response(&mut self.run, exchange, body);
+        self.exchange = Some(exchange);
+        passed
+    }
+
+    /// Counts bytes sent to the downstream.
+    pub(super) fn count_sent(&self, count: usize) {
+        self.exchange().connection.upstream_bytes.fetch_add(count as u64, Ordering::Relaxed);
+    }
+
+    /// Bytes received from the downstream during this exchange.
+    pub(super) fn received_bytes(&self, facts: &ConnectionFacts) -> u64 {
+        facts.downstream_bytes.load(Ordering::Relaxed) - self.bytes_before.0
+    }
+
+    /// Bytes sent to the downstream during this exchange.
+    pub(super) fn sent_bytes(&self, facts: &ConnectionFacts) -> u64 {
+        facts.upstream_bytes.load(Ordering::Relaxed) - self.bytes_before.1
+    }
+
+    /// The time since the last stage ended; the next begins now.
+    pub(super) fn lap(&mut self) -> std::time::Duration {
+        let now = Instant::now();
+        let lap = now - self.mark;
+        self.mark = now;
+        lap
+    }
+}
+
+impl std::ops::Deref for LentContext {
+    type Target = RequestContext;
+    fn deref(&self) -> &RequestContext {
+        self.0.as_deref().expect("held until dropped")
+    }
+}
+
+impl std::ops::DerefMut for LentContext {
+    fn deref_mut(&mut self) -> &mut RequestContext {
+        self.0.as_deref_mut().expect("held until dropped")
+    }
+}
+
+impl Drop for LentContext {
+    fn drop(&mut self) {
+        let Some(ctx) = self.0.take() else { return };
+        let _ = KEPT.try_with(|kept| {
+            if let Ok(mut kept) = kept.try_borrow_mut()
+                && kept.len() < KEPT_MAX
+            {
+                kept.push(ctx);
+            }
+        });
+    }
+}
+
+/// Unique during the life of the process; also the source of connection numbers.
+pub fn next_number() -> u64 {
+    NUMBERS.with_borrow_mut(|(next, end)| {
+        if next == end {
+            *next = NEXT_BLOCK.fetch_add(1, Ordering::Relaxed) * BLOCK + 1;
+            *end = *next + BLOCK;
+        }
+        *next += 1;
+        *next - 1
+    })
+}

@@ -1,0 +1,241 @@
+//! The life of an HTTP/1.1 request, in running order. Read this first.
+//!
+//! [`serve_connection`] waits without a buffer until bytes are there; [`serve_requests`] takes one request after the other off the connection;
+//! [`serve_request`] carries one to its end: [`forward`] it, or turn the [`Stop`] into a local reply, then write the access line.
+
+use super::attempt;
+use super::body::RequestBody;
+use super::connection::Connection;
+use super::context::{LentContext, RequestContext};
+use super::forwarded;
+use super::local_reply::{self, Answer};
+use super::outcome::{Outcome, Stop};
+use crate::filter::{self, Halt};
+use crate::http::{Parsed, TargetForm, parse_request};
+use crate::net::buffer::Buffer;
+use crate::observe::access;
+use crate::snapshot::{Action, Bound, HttpListener, Protocol, Route};
+use crate::upstream::Cluster;
+use std::sync::Arc;
+use tokio::io::AsyncReadExt;
+
+/// What becomes of the downstream connection after a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// It is at the start of the next request.
+    Keep,
+    Close,
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ended {
+    pub outcome: Outcome,
+    /// What the downstream saw; 0 for nothing.
+    pub status: u16,
+    pub next: Next,
+}
+
+/// Where a request went; for the access line.
+#[derive(Debug, Default)]
+pub(super) struct Way {
+    pub route: Option<Arc<Route>>,
+    pub cluster: Option<Arc<Cluster>>,
+}
+
+/// Serves a connection until one side has had enough. An idle connection holds no buffer and no request state.
+pub async fn serve_connection(mut connection: Connection) {
+    while wait_for_request(&connection).await {
+        if Box::pin(serve_requests(&mut connection)).await == Next::Close {
+            break;
+        }
+    }
+}
+
+/// False when none will come: the idle time is over, the connection failed, or it is to be drained.
+async fn wait_for_request(connection: &Connection) -> bool {
+    if connection.is_draining() {
+        return false;
+    }
+    connection.timer().set(connection.current().listener.idle_timeout);
+    connection.register.set_idle(true);
+    let readable = connection.timer().within(connection.stream.readable()).await;
+    connection.register.set_idle(false);
+    matches!(readable, Ok(Ok(())))
+}
+
+/// Serves requests, pipelined ones in order, until none has begun to arrive.
+async fn serve_requests(connection: &mut Connection) -> Next {
+    let mut input = Buffer::take();
+    loop {
+        let mut ctx = RequestContext::lend(&connection.facts);
+        let bound = connection.current();
+        let Protocol::Http(http) = &bound.listener.protocol else { return Next::Close };
+        let next = match read_head(connection, http, &mut input, &mut ctx).await {
+            Ok(true) => serve_request(connection, bound, &mut input, ctx).await,
+            Ok(false) => return Next::Close,
+            Err(stop) => {
+                let answer = Answer::plain(stop);
+                let ended = local_reply::send(connection, &mut ctx, answer, Next::Close).await;
+                finish(connection, &bound, &Way::default(), &ctx, ended);
+                Next::Close
+            }
+        };
+        if next == Next::Close || connection.is_draining() {
+            return Next::Close;
+        }
+        if input.is_empty() {
+            return Next::Keep;
+        }
+    }
+}
+
+/// Reads until the head is complete and takes it off `input`. False when the downstream left before it was.
+async fn read_head(connection: &mut Connection, http: &HttpListener, input: &mut Buffer, ctx: &mut RequestContext) -> Result<bool, Stop> {
+    connection.timer().set(http.request_head_timeout);
+    loop {
+        if !input.is_empty() {
+            match parse_request(input, &http.limits, &mut ctx.exchange_mut().request) {
+                Ok(Parsed::Complete { head_len }) => {
+                    input.consume(head_len);
+                    ctx.timers.request_head = Some(ctx.lap());
+                    return Ok(true);
+                }
+                Ok(Parsed::Partial) => {}
+                Err(bad) => {
+                    tracing::debug!(peer = %connection.facts.peer, status = bad.status, reason = bad.reason, offset = bad.offset, "bad request");
+                    return Err(Stop::BadRequest { status: bad.status });
+                }
+            }
+        }
+        let timer = connection.register.timer();
+        match timer.within(connection.stream.read_buf(&mut **input)).await {
+            Ok(Ok(0) | Err(_)) => return Ok(false),
+            Ok(Ok(count)) => connection.count_received(count),
+            Err(_) if input.is_empty() => return Ok(false),
+            Err(_) => return Err(Stop::HeadTimeout),
+        }
+    }
+}
+
+/// Carries one request to its end.
+async fn serve_request(connection: &mut Connection, bound: std::rc::Rc<Bound>, input: &mut Buffer, mut ctx: LentContext) -> Next {
+    let Protocol::Http(http) = &bound.listener.protocol else { return Next::Close };
+    let mut body = RequestBody::new(ctx.exchange().request.body(), http.body_bytes_max, http.request_body_timeout);
+    let mut way = Way::default();
+    let ended = match forward(connection, &bound, http, input, &mut body, &mut ctx, &mut way).await {
+        Ok(ended) => ended,
+        Err(answer) => reply(connection, input, &mut body, &mut ctx, &way, answer).await,
+    };
+    finish(connection, &bound, &way, &ctx, ended);
+    ended.next
+}
+
+/// Route, request filters, then what the route does. An answer that has to be made here comes back as the error.
+async fn forward(
+    connection: &mut Connection,
+    bound: &Bound,
+    http: &HttpListener,
+    input: &mut Buffer,
+    body: &mut RequestBody,
+    ctx: &mut RequestContext,
+    way: &mut Way,
+) -> Result<Ended, Answer> {
+    if ctx.exchange().request.form() == TargetForm::Authority {
+        return Err(Answer::plain(Stop::ConnectRefused));
+    }
+    body.check_length().map_err(Answer::plain)?;
+    let (matcher, route) = http.routes.find(&ctx.exchange().request).ok_or(Answer::plain(Stop::NoRoute))?;
+    way.route = Some(route.clone());
+    forwarded::apply(ctx.exchange_mut(), &http.trust_forwarded);
+    ctx.filter_request(&route.filters).map_err(|halt| halted(ctx, halt))?;
+    let cluster = match &route.action {
+        Action::Cluster(cluster) => cluster,
+        Action::Split(split) => split.draw(),
+        Action::Redirect { target, status } => return Err(local_reply::redirect(ctx, matcher, target, *status)),
+        Action::Respond { status, body, headers } => return Err(local_reply::respond(ctx, matcher, *status, body, headers)),
+    };
+    way.cluster = Some(cluster.clone());
+    let timeouts = attempt::Timeouts {
+        response: route.response_timeout.unwrap_or(cluster.response_timeout),
+        downstream_idle: bound.listener.idle_timeout,
+        tunnel: http.tunnel_timeout,
+    };
+    attempt::run(connection, input, body, ctx, attempt::Target { cluster, route, timeouts, limits: &http.limits }).await.map_err(Answer::plain)
+}
+
+fn halted(ctx: &mut RequestContext, halt: Halt) -> Answer {
+    match halt {
+        Halt::Close => Answer::plain(Stop::FilterClose),
+        Halt::Fault => Answer::plain(Stop::FilterFault),
+        Halt::Reply(reply) => {
+            let status = reply.status;
+            let body = filter::put_reply(ctx.exchange_mut(), reply);
+            Answer::prepared(Outcome::Stopped(Stop::FilterReply { status }), body)
+        }
+    }
+}
+
+/// Sends an answer made here, past the filters that the request has passed.
+async fn reply(
+    connection: &mut Connection,
+    input: &mut Buffer,
+    body: &mut RequestBody,
+    ctx: &mut RequestContext,
+    way: &Way,
+    mut answer: Answer,
+) -> Ended {
+    answer.prepare(ctx.exchange_mut());
+    if let Some(route) = &way.route {
+        answer.pass_back(ctx, &route.filters);
+    }
+    let keep = !answer.closes() && ctx.exchange().request.keep_alive() && body.skip_buffered(input);
+    local_reply::send(connection, ctx, answer, if keep { Next::Keep } else { Next::Close }).await
+}
+
+/// The access line.
+fn finish(connection: &Connection, bound: &Bound, way: &Way, ctx: &RequestContext, ended: Ended) {
+    if !access::is_enabled() {
+        return;
+    }
+    let exchange = ctx.exchange();
+    let route = way.route.as_deref();
+    let filters = route.map(|route| filter_names(route, ctx)).unwrap_or_default();
+    let endpoint = way.cluster.as_ref().zip(ctx.endpoint).map(|(cluster, position)| &*cluster.endpoints[position].label);
+    let mut timers = ctx.timers;
+    timers.active = ctx.began.elapsed();
+    access::HttpLine {
+        client: exchange.client_address,
+        listener: &bound.listener.name,
+        route: route.map(|route| &*route.name).unwrap_or_default(),
+        cluster: way.cluster.as_ref().map(|cluster| &*cluster.name).unwrap_or_default(),
+        endpoint: endpoint.unwrap_or_default(),
+        method: exchange.request.method(),
+        host: exchange.request.host(),
+        target: exchange.request.target(),
+        status: ended.status,
+        outcome: ended.outcome.token(),
+        downstream_bytes: ctx.received_bytes(&connection.facts),
+        upstream_bytes: ctx.sent_bytes(&connection.facts),
+        attempts: ctx.attempts,
+        timers,
+        filters: &filters,
+        generation: bound.snapshot.generation,
+        connection: connection.facts.id,
+    }
+    .write();
+}
+
+fn filter_names(route: &Route, ctx: &RequestContext) -> String {
+    let mut names = String::new();
+    for (name, faulted) in route.filters.acted(&ctx.run) {
+        if !names.is_empty() {
+            names.push(',');
+        }
+        names.push_str(name);
+        if faulted {
+            names.push_str(":fault");
+        }
+    }
+    names
+}

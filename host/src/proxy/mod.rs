@@ -1,0 +1,19 @@
+//! The data path: one spine per protocol, and the steps they share.
+//!
+//! [`http`] is the page to read first; [`tcp`] is its layer-4 sibling. Knows neither KDL nor wasmtime.
+
+mod attempt;
+mod body;
+mod connection;
+mod context;
+mod forwarded;
+pub mod http;
+mod local_reply;
+mod outcome;
+mod response;
+pub mod tcp;
+mod tunnel;
+
+pub use connection::{Connection, Connections};
+pub use context::next_number;
+pub use outcome::{Outcome, Stop};

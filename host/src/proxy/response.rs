@@ -1,0 +1,330 @@
+//! The response on its way back: head, interim heads, response filters, body.
+
+use super::attempt::Target;
+use super::body::{BodyReader, Wire, finish};
+use super::context::RequestContext;
+use super::outcome::{Outcome, Stop};
+use crate::filter::{Body, Passed};
+use crate::http::{BodyLength, Parsed, Version, downstream_body, parse_response, write_response};
+use crate::net::buffer::Buffer;
+use crate::net::copy::{BULK_BYTES, Splicer};
+use crate::net::timer::Timer;
+use std::cell::Cell;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadBuf};
+use tokio::net::tcp::{ReadHalf, WriteHalf};
+
+/// Interim responses passed on for one request; an upstream that sends more is broken.
+const INTERIM_MAX: u32 = 16;
+
+/// Why there is no response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NoAnswer {
+    /// The connection ended before the first byte of it.
+    Lost,
+    /// It ended within the head.
+    Cut,
+    Invalid,
+    Timeout,
+    /// The downstream left while waiting.
+    DownstreamGone,
+    /// A response filter wants the connection closed.
+    FilterClosed,
+    /// The request body failed first.
+    Upload(Stop),
+}
+
+impl NoAnswer {
+    pub(super) fn stop(self) -> Stop {
+        match self {
+            NoAnswer::Lost | NoAnswer::Cut => Stop::UpstreamReset,
+            NoAnswer::Invalid => Stop::UpstreamInvalid,
+            NoAnswer::Timeout => Stop::ResponseTimeout,
+            NoAnswer::DownstreamGone => Stop::DownstreamAborted,
+            NoAnswer::FilterClosed => Stop::FilterClose,
+            NoAnswer::Upload(stop) => stop,
+        }
+    }
+}
+
+/// A response that has begun, and how it went.
+#[derive(Debug)]
+pub(super) struct Delivery {
+    pub status: u16,
+    pub delivered: Delivered,
+}
+
+#[derive(Debug)]
+pub(super) enum Delivered {
+    /// To its last byte.
+    Whole { upstream_reusable: bool, downstream_reusable: bool },
+    /// A filter put another response in its place, which was sent.
+    Replaced { keep: bool },
+    /// It broke off; the downstream must notice.
+    Broken(Outcome),
+    /// 101: the connection is a tunnel now; what the upstream sent after the head is in `early`.
+    Switched { early: Buffer },
+}
+
+/// Receives the response and delivers it downstream. `watched` is the downstream's other direction while nothing else reads it: if the
+/// downstream leaves, so do we.
+#[expect(clippy::too_many_arguments, reason = "both directions of both sides, which two futures must borrow apart")]
+pub(super) async fn receive(
+    upstream: &mut ReadHalf<'_>,
+    downstream: &mut WriteHalf<'_>,
+    mut watched: Option<&mut ReadHalf<'_>>,
+    timer: &Timer,
+    ctx: &mut RequestContext,
+    target: Target<'_>,
+    draining: bool,
+    responding: &Cell<bool>,
+) -> Result<Delivery, NoAnswer> {
+    let mut input = Buffer::take();
+    for _ in 0..=INTERIM_MAX {
+        read_head(upstream, &mut watched, timer, &mut input, ctx, target).await?;
+        let response = &ctx.exchange().response;
+        if !response.is_interim() {
+            responding.set(true);
+            return deliver(upstream, downstream, timer, input, ctx, target, draining).await;
+        }
+        if ctx.exchange().request.version() == Version::Http11 {
+            send_interim(downstream, ctx).await?;
+        }
+        ctx.exchange_mut().response.clear();
+    }
+    Err(NoAnswer::Invalid)
+}
+
+/// Reads until the head is complete and takes it off `input`.
+async fn read_head(
+    upstream: &mut ReadHalf<'_>,
+    watched: &mut Option<&mut ReadHalf<'_>>,
+    timer: &Timer,
+    input: &mut Buffer,
+    ctx: &mut RequestContext,
+    target: Target<'_>,
+) -> Result<(), NoAnswer> {
+    loop {
+        if !input.is_empty() {
+            let exchange = ctx.exchange_mut();
+            match parse_response(input, exchange.request.method(), target.limits, &mut exchange.response) {
+                Ok(Parsed::Complete { head_len }) => {
+                    input.consume(head_len);
+                    ctx.timers.response_head = Some(ctx.lap());
+                    return Ok(());
+                }
+                Ok(Parsed::Partial) => {}
+                Err(bad) => {
+                    tracing::warn!(cluster = %target.cluster.name, reason = bad.reason, offset = bad.offset, "invalid response head");
+                    return Err(NoAnswer::Invalid);
+                }
+            }
+        }
+        let read = unless_gone(watched, upstream.read_buf(&mut **input));
+        match timer.within(read).await {
+            Ok(Some(Ok(0) | Err(_))) => return Err(if input.is_empty() { NoAnswer::Lost } else { NoAnswer::Cut }),
+            Ok(Some(Ok(_))) => {}
+            Ok(None) => return Err(NoAnswer::DownstreamGone),
+            Err(_) => return Err(NoAnswer::Timeout),
+        }
+    }
+}
+
+/// `read`, or none when the downstream leaves first. Bytes of a next request that arrive meanwhile stay where they are and end the watch.
+async fn unless_gone<T>(watched: &mut Option<&mut ReadHalf<'_>>, read: impl Future<Output = T>) -> Option<T> {
+    let mut read = pin!(read);
+    std::future::poll_fn(|cx| {
+        if let Poll::Ready(done) = read.as_mut().poll(cx) {
+            return Poll::Ready(Some(done));
+        }
+        let Some(downstream) = watched else { return Poll::Pending };
+        let mut byte = [0];
+        match downstream.poll_peek(cx, &mut ReadBuf::new(&mut byte)) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(None),
+            Poll::Ready(Ok(_)) => {
+                *watched = None;
+                Poll::Pending
+            }
+        }
+    })
+    .await
+}
+
+/// Passes a 1xx on at once (RFC 9110 section 15.2).
+async fn send_interim(downstream: &mut WriteHalf<'_>, ctx: &mut RequestContext) -> Result<(), NoAnswer> {
+    let mut out = Buffer::take();
+    write_response(&ctx.exchange().response, BodyLength::None, true, Version::Http11, &mut out);
+    ctx.count_sent(out.len());
+    downstream.write_all(&out).await.map_err(|_| NoAnswer::DownstreamGone)
+}
+
+/// Response filters, head, body.
+async fn deliver(
+    upstream: &mut ReadHalf<'_>,
+    downstream: &mut WriteHalf<'_>,
+    timer: &Timer,
+    mut input: Buffer,
+    ctx: &mut RequestContext,
+    target: Target<'_>,
+    draining: bool,
+) -> Result<Delivery, NoAnswer> {
+    if ctx.exchange().response.status() == 101 {
+        return switch(downstream, input, ctx).await;
+    }
+    let upstream_body = ctx.exchange().response.body();
+    let upstream_persists = ctx.exchange().response.keep_alive();
+    ctx.exchange_mut().has_response = true;
+    let mut replaced = Body::new();
+    match ctx.filter_response(&target.route.filters, &mut replaced) {
+        Passed::Kept => {}
+        Passed::Replaced => return replace(downstream, timer, &replaced, ctx, target, draining).await,
+        Passed::Close => return Err(NoAnswer::FilterClosed),
+    }
+    let version = ctx.exchange().request.version();
+    let (framing, can_persist) = downstream_body(upstream_body, version);
+    let keep = can_persist && !draining && ctx.exchange().request.keep_alive();
+    let mut out = Buffer::take();
+    write_response(&ctx.exchange().response, framing, keep, version, &mut out);
+    let status = ctx.exchange().response.status();
+    let mut reader = BodyReader::new(upstream_body);
+    let wire = Wire::of(framing);
+    let sent = body(upstream, downstream, timer, &mut input, out, &mut reader, wire, ctx, target).await;
+    let delivered = match sent {
+        // Bytes after the end of a response belong to nobody: the connection is out of step.
+        Ok(()) => Delivered::Whole { upstream_reusable: upstream_persists && input.is_empty(), downstream_reusable: keep },
+        Err(outcome) => Delivered::Broken(outcome),
+    };
+    Ok(Delivery { status, delivered })
+}
+
+/// Sends head and body; the first part of the body goes with the head.
+#[expect(clippy::too_many_arguments, reason = "one straight loop over both sides")]
+async fn body(
+    upstream: &mut ReadHalf<'_>,
+    downstream: &mut WriteHalf<'_>,
+    timer: &Timer,
+    input: &mut Buffer,
+    mut out: Buffer,
+    reader: &mut BodyReader,
+    wire: Wire,
+    ctx: &mut RequestContext,
+    target: Target<'_>,
+) -> Result<(), Outcome> {
+    if !input.is_empty() {
+        let mut first_part = Buffer::take();
+        reader.transfer(input, &mut first_part, wire).map_err(|_| Outcome::UpstreamAborted)?;
+        out.extend_from_slice(&first_part);
+    } else if reader.is_done() && wire == Wire::Chunked {
+        finish(&mut out, wire);
+    }
+    loop {
+        send(downstream, timer, &out, ctx, target).await?;
+        if reader.is_done() {
+            return Ok(());
+        }
+        out.clear();
+        if wire == Wire::Plain && reader.fixed_left().is_some_and(|left| left >= BULK_BYTES) {
+            splice(upstream, downstream, timer, reader, ctx, target).await?;
+            continue;
+        }
+        timer.set(target.timeouts.response);
+        match timer.within(upstream.read_buf(&mut **input)).await {
+            Ok(Ok(0)) if reader.end() => finish(&mut out, wire),
+            Ok(Ok(0) | Err(_)) => return Err(Outcome::UpstreamAborted),
+            Ok(Ok(_)) => {
+                reader.transfer(input, &mut out, wire).map_err(|_| Outcome::UpstreamAborted)?;
+            }
+            Err(_) => return Err(Outcome::UpstreamStalled),
+        }
+    }
+}
+
+async fn send(downstream: &mut WriteHalf<'_>, timer: &Timer, out: &[u8], ctx: &mut RequestContext, target: Target<'_>) -> Result<(), Outcome> {
+    if out.is_empty() {
+        return Ok(());
+    }
+    ctx.responded = true;
+    timer.set(target.timeouts.downstream_idle);
+    match timer.within(downstream.write_all(out)).await {
+        Ok(Ok(())) => {
+            ctx.count_sent(out.len());
+            Ok(())
+        }
+        Ok(Err(_)) | Err(_) => Err(Outcome::DownstreamAborted),
+    }
+}
+
+/// The bulk of a plain body of known length, without bringing it into user space.
+async fn splice(
+    upstream: &ReadHalf<'_>,
+    downstream: &WriteHalf<'_>,
+    timer: &Timer,
+    reader: &mut BodyReader,
+    ctx: &mut RequestContext,
+    target: Target<'_>,
+) -> Result<(), Outcome> {
+    let mut splicer = Splicer::new().map_err(|_| Outcome::UpstreamAborted)?;
+    while let Some(left) = reader.fixed_left() {
+        timer.set(target.timeouts.response);
+        let count = match timer.within(splicer.fill(upstream.as_ref(), left)).await {
+            Ok(Ok(0) | Err(_)) => return Err(Outcome::UpstreamAborted),
+            Ok(Ok(count)) => count,
+            Err(_) => return Err(Outcome::UpstreamStalled),
+        };
+        timer.set(target.timeouts.downstream_idle);
+        match timer.within(splicer.empty(downstream.as_ref())).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) | Err(_) => return Err(Outcome::DownstreamAborted),
+        }
+        reader.passed(count);
+        ctx.exchange().connection.upstream_bytes.fetch_add(count, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+/// Sends what a response filter put in place of the upstream's response. The upstream connection is not used again: its body was not read.
+async fn replace(
+    downstream: &mut WriteHalf<'_>,
+    timer: &Timer,
+    body: &[u8],
+    ctx: &mut RequestContext,
+    target: Target<'_>,
+    draining: bool,
+) -> Result<Delivery, NoAnswer> {
+    let exchange = ctx.exchange();
+    let keep = !draining && exchange.request.keep_alive();
+    let status = exchange.response.status();
+    let bodiless = matches!(status, 204 | 304);
+    let length = if bodiless { BodyLength::None } else { BodyLength::Fixed(body.len() as u64) };
+    let mut out = Buffer::take();
+    write_response(&exchange.response, length, keep, exchange.request.version(), &mut out);
+    if !bodiless && exchange.request.method() != "HEAD" {
+        out.extend_from_slice(body);
+    }
+    let delivered = match send(downstream, timer, &out, ctx, target).await {
+        Ok(()) => Delivered::Replaced { keep },
+        Err(outcome) => Delivered::Broken(outcome),
+    };
+    Ok(Delivery { status, delivered })
+}
+
+/// Passes on a 101 that was asked for.
+async fn switch(downstream: &mut WriteHalf<'_>, early: Buffer, ctx: &mut RequestContext) -> Result<Delivery, NoAnswer> {
+    let exchange = ctx.exchange();
+    let asked = exchange.request.upgrade().is_some_and(|asked| exchange.response.upgrade().is_some_and(|got| asked.eq_ignore_ascii_case(got)));
+    if !asked {
+        return Err(NoAnswer::Invalid);
+    }
+    let mut out = Buffer::take();
+    write_response(&exchange.response, BodyLength::None, true, Version::Http11, &mut out);
+    let delivered = match downstream.write_all(&out).await {
+        Ok(()) => Delivered::Switched { early },
+        Err(_) => Delivered::Broken(Outcome::DownstreamAborted),
+    };
+    ctx.count_sent(out.len());
+    Ok(Delivery { status: 101, delivered })
+}

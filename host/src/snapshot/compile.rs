@@ -1,0 +1,259 @@
+//! From a configuration as written to one as it runs. Everything that can fail does so here, before anything is in force.
+
+use super::catalog::chain;
+use super::live::open_connections;
+use super::{Action, HttpListener, Listener, Protocol, Route, Snapshot, Split, TcpListener};
+use crate::balance::Picker;
+use crate::bundled;
+use crate::config::{self, Config, Diagnostics, EndpointAddress, PluginUse, Spanned};
+use crate::filter::{FILTERS_MAX, Filter, FilterChain, NetworkChain, NetworkFilter, OnFault};
+use crate::http::{EscapedSlashes, Limits, Underscores};
+use crate::plugin::{self, Balancer, Budgets, Component, ConfigureError, Engine};
+use crate::route::RouteTable;
+use crate::upstream::{Cluster, Endpoint, endpoint_state};
+use std::collections::HashMap;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+
+/// Compiles a configuration into generation `generation`. Blocks: on component compilation, name resolution and the plugins' own
+/// `configure`; call it off the event loops.
+///
+/// # Errors
+/// Every reason at once, each at its place. Nothing has been changed then.
+pub fn compile(config: &Config, generation: u64, engine: &Engine) -> Result<Snapshot, Diagnostics> {
+    let mut compiler = Compiler { config, engine, components: HashMap::new(), errors: Diagnostics::default() };
+    let clusters = compiler.clusters();
+    let listeners: Vec<_> = config.listeners.iter().filter_map(|listener| compiler.listener(listener, &clusters)).collect();
+    if compiler.errors.has_errors() {
+        return Err(compiler.errors);
+    }
+    Ok(Snapshot { generation, listeners, drain_timeout: config.process.drain_timeout })
+}
+
+type Clusters = HashMap<String, Arc<Cluster>>;
+
+struct Compiler<'c> {
+    config: &'c Config,
+    engine: &'c Engine,
+    components: HashMap<String, Option<(Arc<Component>, Budgets)>>,
+    errors: Diagnostics,
+}
+
+impl Compiler<'_> {
+    fn clusters(&mut self) -> Clusters {
+        let config = self.config;
+        config.clusters.iter().filter_map(|cluster| Some((cluster.name.value.clone(), Arc::new(self.cluster(cluster)?)))).collect()
+    }
+
+    fn cluster(&mut self, written: &config::Cluster) -> Option<Cluster> {
+        let name: Arc<str> = written.name.value.as_str().into();
+        let mut endpoints = Vec::new();
+        for endpoint in &written.endpoints {
+            endpoints.extend(self.endpoint(&name, endpoint));
+        }
+        let balancer = self.balancer(&name, &written.balancer)?;
+        let endpoints: Arc<[Endpoint]> = endpoints.into();
+        Some(Cluster {
+            picker: Picker::new(balancer, endpoints.clone()),
+            name,
+            endpoints,
+            connect_timeout: written.connect_timeout,
+            response_timeout: written.response_timeout,
+            idle_timeout: written.idle_timeout,
+        })
+    }
+
+    fn endpoint(&mut self, cluster: &Arc<str>, written: &config::Endpoint) -> Option<Endpoint> {
+        let address = self.resolve(&written.address)?;
+        Some(Endpoint {
+            address,
+            label: written.address.value.to_string().into(),
+            weight: written.weight.into(),
+            requests_max: written.requests_max,
+            state: endpoint_state(cluster, address),
+        })
+    }
+
+    /// A name stands for its first address; it is looked up once a generation.
+    fn resolve(&mut self, address: &Spanned<EndpointAddress>) -> Option<SocketAddr> {
+        let (host, port) = match &address.value {
+            EndpointAddress::Socket(address) => return Some(*address),
+            EndpointAddress::Name { host, port } => (host.as_str(), *port),
+        };
+        match (host, port).to_socket_addrs().map(|mut addresses| addresses.next()) {
+            Ok(Some(found)) => Some(found),
+            Ok(None) => self.refuse(address.place, format!("`{host}` has no address"), None),
+            Err(error) => self.refuse(address.place, format!("`{host}` cannot be resolved: {error}"), None),
+        }
+    }
+
+    fn balancer(&mut self, cluster: &str, used: &PluginUse) -> Option<Arc<Balancer>> {
+        let (component, budgets) = self.component(&used.name)?;
+        let configured = Balancer::configure(self.engine, &component, &used.name.value, cluster, &used.settings.json, budgets);
+        self.configured(used, configured)
+    }
+
+    fn listener(&mut self, written: &config::Listener, clusters: &Clusters) -> Option<Arc<Listener>> {
+        let name: Arc<str> = written.name.value.as_str().into();
+        let network_filters = Arc::new(self.network_filters(&written.network_filters));
+        let protocol = match &written.protocol {
+            config::ListenerProtocol::Http(http) => Protocol::Http(Box::new(self.http_listener(http, clusters))),
+            config::ListenerProtocol::Tcp(tcp) => Protocol::Tcp(TcpListener { cluster: clusters.get(&tcp.cluster.value)?.clone() }),
+        };
+        Some(Arc::new(Listener {
+            open: open_connections(&name),
+            name,
+            addresses: written.addresses.iter().map(|address| address.value).collect(),
+            connections_max: written.connections_max,
+            idle_timeout: written.idle_timeout,
+            network_filters,
+            protocol,
+        }))
+    }
+
+    fn http_listener(&mut self, written: &config::HttpListener, clusters: &Clusters) -> HttpListener {
+        let routes = written.routes.iter().filter_map(|route| self.route(route, &written.filters, clusters)).collect();
+        HttpListener {
+            limits: limits(written),
+            body_bytes_max: written.body_bytes_max,
+            request_head_timeout: written.request_head_timeout,
+            request_body_timeout: written.request_body_timeout,
+            tunnel_timeout: written.tunnel_timeout,
+            trust_forwarded: written.trust_forwarded.clone(),
+            routes: RouteTable::new(routes),
+        }
+    }
+
+    fn route(
+        &mut self,
+        written: &config::Route,
+        listener_filters: &[config::Filter],
+        clusters: &Clusters,
+    ) -> Option<(config::RouteMatch, Arc<Route>)> {
+        let filters: Vec<_> = listener_filters.iter().chain(&written.filters).collect();
+        if filters.len() > FILTERS_MAX {
+            let message = format!("{} filters on one route; at most {FILTERS_MAX}", filters.len());
+            return self.refuse(written.name.place, message, Some("the listener's filters count for each of its routes".to_owned()));
+        }
+        let filters = FilterChain::new(filters.into_iter().filter_map(|filter| self.filter(filter)).collect());
+        let action = action(&written.action, clusters)?;
+        let route = Route { name: written.name.value.as_str().into(), filters, action, response_timeout: written.response_timeout };
+        Some((written.matcher.clone(), Arc::new(route)))
+    }
+
+    fn filter(&mut self, written: &config::Filter) -> Option<Filter> {
+        let used = &written.plugin;
+        let (component, budgets) = self.component(&used.name)?;
+        let configured = plugin::HttpFilter::configure(self.engine, &component, &used.name.value, &used.settings.json, budgets);
+        let plugin = self.configured(used, configured)?;
+        Some(Filter { name: used.name.value.as_str().into(), plugin, on_fault: on_fault(written.on_fault) })
+    }
+
+    fn network_filters(&mut self, written: &[config::Filter]) -> NetworkChain {
+        NetworkChain::new(written.iter().filter_map(|filter| self.network_filter(filter)).collect())
+    }
+
+    fn network_filter(&mut self, written: &config::Filter) -> Option<NetworkFilter> {
+        let used = &written.plugin;
+        let (component, budgets) = self.component(&used.name)?;
+        let configured = plugin::NetworkFilter::configure(self.engine, &component, &used.name.value, &used.settings.json, budgets);
+        let plugin = self.configured(used, configured)?;
+        Some(NetworkFilter { name: used.name.value.as_str().into(), plugin, on_fault: on_fault(written.on_fault) })
+    }
+
+    /// The plugin of this name, loaded once a compilation. A failure is reported where it is first used.
+    fn component(&mut self, name: &Spanned<String>) -> Option<(Arc<Component>, Budgets)> {
+        if let Some(known) = self.components.get(&name.value) {
+            return known.clone();
+        }
+        let loaded = match self.config.plugins.iter().find(|plugin| plugin.name.value == name.value) {
+            Some(declared) => self.load_file(declared),
+            None => self.load_bundled(name),
+        };
+        self.components.insert(name.value.clone(), loaded.clone());
+        loaded
+    }
+
+    fn load_bundled(&mut self, name: &Spanned<String>) -> Option<(Arc<Component>, Budgets)> {
+        let Some(bytes) = bundled::get(&name.value) else {
+            return self.refuse(name.place, format!("there is no plugin `{}`", name.value), None);
+        };
+        match self.engine.load_bytes(&name.value, bytes) {
+            Ok(component) => Some((component, budgets(&config::PluginBudgets::default()))),
+            Err(error) => self.refuse(name.place, chain(&error), None),
+        }
+    }
+
+    fn load_file(&mut self, declared: &config::Plugin) -> Option<(Arc<Component>, Budgets)> {
+        let component = match self.engine.load_file(&declared.path.value) {
+            Ok(component) => component,
+            Err(error) => return self.refuse(declared.path.place, chain(&error), None),
+        };
+        let read_before = self.config.manifests.get(&declared.name.value);
+        if read_before.is_some_and(|manifest| manifest.sha256 != component.inspection().sha256) {
+            return self.refuse(declared.path.place, "the file changed while it was being loaded", None);
+        }
+        Some((component, budgets(&declared.budgets)))
+    }
+
+    fn configured<T>(&mut self, used: &PluginUse, result: Result<T, ConfigureError>) -> Option<T> {
+        match result {
+            Ok(plugin) => Some(plugin),
+            Err(ConfigureError::Settings(errors)) => {
+                for error in errors {
+                    self.errors.error(used.settings.place_of(&error.pointer), error.message, None);
+                }
+                None
+            }
+            Err(error) => self.refuse(used.name.place, chain(&error), None),
+        }
+    }
+
+    fn refuse<T>(&mut self, place: config::Place, message: impl Into<String>, help: Option<String>) -> Option<T> {
+        self.errors.error(place, message, help);
+        None
+    }
+}
+
+/// None when a cluster could not be compiled, which has been reported.
+fn action(written: &config::Action, clusters: &Clusters) -> Option<Action> {
+    Some(match written {
+        config::Action::Cluster(name) => Action::Cluster(clusters.get(&name.value)?.clone()),
+        config::Action::Split(shares) => {
+            let shares = shares.iter().map(|share| Some((share.weight, clusters.get(&share.cluster.value)?.clone())));
+            Action::Split(Split::new(shares.collect::<Option<_>>()?))
+        }
+        config::Action::Redirect { target, status } => Action::Redirect { target: target.clone(), status: *status },
+        config::Action::Respond { status, body, headers } => {
+            Action::Respond { status: *status, body: body.clone(), headers: headers.clone() }
+        }
+    })
+}
+
+fn limits(written: &config::HttpListener) -> Limits {
+    Limits {
+        head_bytes_max: written.header_bytes_max,
+        headers_max: written.headers_max,
+        underscores: match written.header_underscores {
+            config::HeaderUnderscores::Drop => Underscores::Drop,
+            config::HeaderUnderscores::Keep => Underscores::Keep,
+            config::HeaderUnderscores::Reject => Underscores::Reject,
+        },
+        escaped_slashes: match written.escaped_slashes {
+            config::EscapedSlashes::Reject => EscapedSlashes::Reject,
+            config::EscapedSlashes::Keep => EscapedSlashes::Keep,
+        },
+        merge_slashes: written.merge_slashes,
+    }
+}
+
+fn budgets(written: &config::PluginBudgets) -> Budgets {
+    Budgets { time_max: written.time_max, memory_max: usize::try_from(written.memory_bytes_max).unwrap_or(usize::MAX) }
+}
+
+fn on_fault(written: config::OnFault) -> OnFault {
+    match written {
+        config::OnFault::Deny => OnFault::Deny,
+        config::OnFault::Skip => OnFault::Skip,
+    }
+}

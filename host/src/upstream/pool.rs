@@ -1,0 +1,111 @@
+//! Idle upstream connections, kept by each worker for itself: no lock, and a connection never changes its event loop.
+
+use super::live::EndpointState;
+use crate::net::stream::Stream;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use crate::net::timer::coarse_now;
+use std::time::Duration;
+
+/// Bounds idle connections per endpoint and worker.
+const IDLE_MAX: usize = 256;
+
+thread_local! {
+    /// Bounded by [`IDLE_MAX`] per endpoint that was used within its idle timeout.
+    static POOLS: RefCell<HashMap<u64, Vec<Idle>>> = RefCell::default();
+}
+
+#[derive(Debug)]
+struct Idle {
+    stream: Stream,
+    /// On the coarse clock.
+    since: Duration,
+    idle_timeout: Duration,
+}
+
+impl Idle {
+    fn is_good(&self, now: Duration) -> bool {
+        now < self.since + self.idle_timeout && !self.stream.is_stale()
+    }
+}
+
+/// The most recently used idle connection that is still good and has been idle for at most `age_max`, or none.
+pub fn take(endpoint: &EndpointState, age_max: Duration) -> Option<Stream> {
+    POOLS.with_borrow_mut(|pools| {
+        let pool = pools.get_mut(&endpoint.id())?;
+        let now = coarse_now();
+        while let Some(idle) = pool.pop_if(|idle| now <= idle.since + age_max) {
+            if idle.is_good(now) {
+                return Some(idle.stream);
+            }
+        }
+        None
+    })
+}
+
+/// Keeps a connection on which an exchange has ended cleanly, for at most `idle_timeout`.
+pub fn put(endpoint: &EndpointState, stream: Stream, idle_timeout: Duration) {
+    let idle = Idle { stream, since: coarse_now(), idle_timeout };
+    POOLS.with_borrow_mut(|pools| {
+        let pool = pools.entry(endpoint.id()).or_default();
+        if pool.len() < IDLE_MAX {
+            pool.push(idle);
+        }
+    });
+}
+
+/// Closes what is past its time or was closed by the endpoint. Each worker calls it about once a second.
+pub fn sweep() {
+    let now = coarse_now();
+    POOLS.with_borrow_mut(|pools| {
+        pools.retain(|_, pool| {
+            pool.retain(|idle| idle.is_good(now));
+            !pool.is_empty()
+        });
+    });
+}
+
+/// Closes every idle connection of this worker.
+pub fn clear() {
+    POOLS.with_borrow_mut(HashMap::clear);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::live::endpoint_state;
+    use super::*;
+    use tokio::net::TcpListener;
+
+    async fn connected() -> (Stream, tokio::net::TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
+        let address = listener.local_addr().expect("bound");
+        let (stream, accepted) = tokio::join!(Stream::connect(address), listener.accept());
+        (stream.expect("connects"), accepted.expect("accepts").0)
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_the_endpoint_closed_is_not_lent() {
+        let state = endpoint_state(&"pool-stale".into(), "127.0.0.1:1".parse().expect("an address"));
+        let (good, _peer) = connected().await;
+        let (closed, peer) = connected().await;
+        put(&state, good, Duration::from_secs(60));
+        drop(peer);
+        closed.readable().await.expect("the end arrives");
+        put(&state, closed, Duration::from_secs(60));
+        assert!(take(&state, Duration::MAX / 2).is_some());
+        assert!(take(&state, Duration::MAX / 2).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_past_its_idle_timeout_is_swept() {
+        let state = endpoint_state(&"pool-idle".into(), "127.0.0.1:1".parse().expect("an address"));
+        let (stream, _peer) = connected().await;
+        put(&state, stream, Duration::from_secs(60));
+        tokio::time::advance(Duration::from_secs(59)).await;
+        sweep();
+        assert!(POOLS.with_borrow(|pools| pools.contains_key(&state.id())));
+        tokio::time::advance(Duration::from_secs(2)).await;
+        sweep();
+        assert!(take(&state, Duration::MAX / 2).is_none());
+    }
+}
