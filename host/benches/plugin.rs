@@ -194,9 +194,6 @@ fn instances(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("instance");
     let path: PathBuf = guests::hostile();
     group.sample_size(50);
-    group.bench_function("engine", |bencher| {
-        bencher.iter(|| Engine::new(None).expect("an engine"))
-    });
     group.bench_function("configure and first call", |bencher| {
         let mut lent = Some(exchange());
         let component = engine.load_file(&path).expect("the guest loads");

@@ -12,6 +12,9 @@ use crate::settings::{self, Errors, Settings};
 use crate::verdict::Verdict;
 use crate::{Field, Part, log};
 
+/// Fields that the host hands over with one call at most.
+const FIELDS_MAX: usize = 128;
+
 /// A filter on HTTP messages. One instance serves a worker for a long time, one exchange after another (and several at once, in turns):
 /// keep nothing about an exchange in it.
 pub trait HttpFilter: Sized + 'static {
@@ -168,10 +171,11 @@ impl Plan {
     }
 }
 
+/// Each field once. What is beyond the host's limit is left out: it is fetched when it is read.
 fn distinct(fields: impl IntoIterator<Item = Field>) -> Vec<Field> {
     let mut list = Vec::new();
     for field in fields {
-        if !list.contains(&field) {
+        if list.len() < FIELDS_MAX && !list.contains(&field) {
             list.push(field);
         }
     }
@@ -330,4 +334,35 @@ pub(crate) fn errors_to_wit(errors: Errors) -> Vec<types::SettingsError> {
         message: error.message,
     };
     errors.into_list().into_iter().map(to_wit).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plans_name_each_field_once_and_no_more_than_the_host_takes() {
+        let header = |index: usize| Field::Header(format!("x-{}", index / 2));
+        let few = Plan::nothing().on_request((0..4).map(header));
+        assert_eq!(few.request, Some(vec![header(0), header(2)]));
+        let many = Plan::nothing().on_response((0..FIELDS_MAX * 4).map(header));
+        assert_eq!(many.response.map(|fields| fields.len()), Some(FIELDS_MAX));
+    }
+
+    #[test]
+    fn needs_say_what_the_plan_says() {
+        let edits = ConstantEdits::on_response(Guard::never()).remove("Server");
+        let needs = Plan::nothing()
+            .on_request([Field::Path])
+            .edits(edits)
+            .to_wit();
+        assert_eq!(
+            needs.request.map(|phase| phase.fields),
+            Some(vec![Field::Path])
+        );
+        assert!(needs.response.is_none() && needs.guard.is_empty());
+        assert_eq!(needs.edits.len(), 1);
+        assert_eq!(needs.edits[0].response[0].name, "server");
+        assert_eq!(needs.edits[0].guard.len(), 1);
+    }
 }

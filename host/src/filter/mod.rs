@@ -184,17 +184,17 @@ impl Run {
     ) -> Result<(), Halt> {
         let outcome = match verdict {
             Ok(Verdict::Next(edits)) if edits.is_empty() => return Ok(()),
-            Ok(Verdict::Next(edits)) => apply(&edits).map(|()| None),
+            Ok(Verdict::Next(edits)) => apply(&edits).map(|()| None).map_err(|fault| filter.plugin.blame(fault)),
             Ok(Verdict::Reply(reply)) => Ok(Some(Halt::Reply(reply))),
             Ok(Verdict::Close) => Ok(Some(Halt::Close)),
-            Err(fault) => Err(fault),
+            Err(_) => Err(()),
         };
         match outcome {
             Ok(halt) => {
                 self.acted |= 1 << index;
                 halt.map_or(Ok(()), Err)
             }
-            Err(_) => {
+            Err(()) => {
                 self.faulted |= 1 << index;
                 match filter.on_fault {
                     OnFault::Deny => Err(Halt::Fault),

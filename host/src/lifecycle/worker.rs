@@ -107,6 +107,13 @@ async fn sweep() {
     }
 }
 
+/// Bounds how long the connections of a listener that is gone may last.
+async fn close_after(connections: Rc<Connections>, drain_timeout: Duration) {
+    if tokio::time::timeout(drain_timeout, connections.emptied()).await.is_err() {
+        connections.close_all();
+    }
+}
+
 #[derive(Default)]
 struct State {
     listeners: HashMap<Arc<str>, Rc<Connections>>,
@@ -178,6 +185,7 @@ impl State {
         self.retired.retain(|connections| connections.count() > 0);
         for (_, connections) in self.listeners.extract_if(|name, _| !names.contains(name)) {
             connections.drain();
+            tokio::task::spawn_local(close_after(connections.clone(), snapshot.drain_timeout));
             self.retired.push(connections);
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! What comes after is the protocol's spine in `proxy`; routes and HTTP filters are unknown here.
 
+use crate::filter::NetworkChain;
 use crate::http::{ConnectionFacts, Scheme};
 use crate::net::stream::Stream;
 use crate::proxy::{self, Connection, Connections};
@@ -86,10 +87,12 @@ fn begin(stream: TcpStream, connections: Rc<Connections>) {
     let Some(slot) = ConnectionSlot::take(&bound) else { return };
     let Some(facts) = facts_of(&stream, &bound) else { return };
     let Some(facts) = admit(facts, &bound) else { return };
-    let connection = Connection { stream: Stream::Tcp(stream), facts: facts.clone(), register: connections.register() };
+    let register = connections.register();
+    let connection = Connection { stream: Stream::Tcp(stream), facts: facts.clone(), register: register.clone() };
     // The connection keeps the network filters it was accepted with, and nothing else of its generation.
-    let network_filters = bound.listener.network_filters.clone();
-    tokio::task::spawn_local(async move {
+    let end = End { network_filters: bound.listener.network_filters.clone(), facts, _slot: slot };
+    let task = tokio::task::spawn_local(async move {
+        let _end = end;
         match bound.listener.protocol {
             Protocol::Http(_) => {
                 drop(bound);
@@ -97,9 +100,21 @@ fn begin(stream: TcpStream, connections: Rc<Connections>) {
             }
             Protocol::Tcp(_) => proxy::tcp::serve_connection(connection, bound).await,
         }
-        network_filters.on_close(&facts);
-        drop(slot);
     });
+    register.set_task(task.abort_handle());
+}
+
+/// What is done when a connection is over, however it ended.
+struct End {
+    network_filters: Arc<NetworkChain>,
+    facts: Arc<ConnectionFacts>,
+    _slot: ConnectionSlot,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.network_filters.on_close(&self.facts);
+    }
 }
 
 fn facts_of(stream: &TcpStream, bound: &Bound) -> Option<Arc<ConnectionFacts>> {

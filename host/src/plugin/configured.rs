@@ -162,6 +162,14 @@ impl<R: Role> Plugin<R> {
         }
     }
 
+    /// Counts and logs a fault that showed only when an answer was put to use, and drops the instance that gave it.
+    #[cold]
+    pub(super) fn blame(&self, phase: &'static str, fault: Fault) {
+        let instance = self.slot(|slot| slot.instance.take());
+        let log = instance.map_or_else(LogLimit::default, |instance| instance.store.data().log.limit);
+        self.lost(phase, fault, log);
+    }
+
     #[inline]
     fn slot<V>(&self, with: impl FnOnce(&mut Slot<R>) -> V) -> V {
         R::slots().with_borrow_mut(|slots| with(slots.of(&self.token)))

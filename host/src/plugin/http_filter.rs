@@ -98,6 +98,12 @@ impl HttpFilter {
         })
     }
 
+    /// Takes note of a fault that [`Edits::apply_request`](super::Edits::apply_request) or its sibling found: edits that cannot be
+    /// applied to this exchange are a fault like any other.
+    pub fn blame(&self, fault: Fault) {
+        self.0.blame("edits", fault);
+    }
+
     #[inline]
     fn call(
         &self,

@@ -138,6 +138,9 @@ impl Shared {
         let mut idle = 0;
         while !self.ended.load(SeqCst) {
             for _ in 0..WINDOW {
+                if self.ended.load(Relaxed) {
+                    return;
+                }
                 thread::sleep(TICK);
                 engine.increment_epoch();
             }

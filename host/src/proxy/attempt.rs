@@ -17,10 +17,11 @@ use crate::http::{Limits, write_request};
 use crate::net::buffer::Buffer;
 use crate::net::timer::Timer;
 use crate::snapshot::Route;
-use crate::upstream::{Cluster, DialError, Dialled, Endpoint, checkout, dial, pool};
+use crate::upstream::{Cluster, DialError, Dialled, checkout, dial, pool};
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -30,12 +31,12 @@ use tokio::net::tcp::{ReadHalf, WriteHalf};
 const CONNECTS_MAX: usize = 3;
 
 /// Where a request goes and how long that may take.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Target<'a> {
-    pub cluster: &'a Cluster,
-    pub route: &'a Route,
+#[derive(Debug)]
+pub(super) struct Target {
+    pub cluster: Arc<Cluster>,
+    pub route: Arc<Route>,
     pub timeouts: Timeouts,
-    pub limits: &'a Limits,
+    pub limits: Limits,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -52,10 +53,10 @@ pub(super) async fn run(
     input: &mut Buffer,
     body: &mut RequestBody,
     ctx: &mut RequestContext,
-    target: Target<'_>,
+    target: &Target,
 ) -> Result<Ended, Stop> {
     let mut out = Buffer::take();
-    name_host(ctx, target.cluster);
+    name_host(ctx, &target.cluster);
     write_request(&ctx.exchange().request, body.length(), &mut out);
     let mut first_part = Buffer::take();
     body.transfer(input, &mut first_part)?;
@@ -66,7 +67,7 @@ pub(super) async fn run(
     let mut tried = Vec::new();
     let mut fresh = false;
     loop {
-        let (picked, mut dialled) = connect(target.cluster, key, ctx, connection.timer(), repeatable, fresh, &mut tried).await?;
+        let (picked, mut dialled) = connect(&target.cluster, key, ctx, connection.timer(), repeatable, fresh, &mut tried).await?;
         let answer = exchange(connection, &mut dialled, &out, input, body, ctx, target).await;
         match answer {
             Err(NoAnswer::Lost) if dialled.reused && repeatable && !fresh => fresh = true,
@@ -116,7 +117,7 @@ async fn connect(
                 return Ok((picked, dialled));
             }
             Err(error) => {
-                log_failure(cluster, endpoint, &error);
+                endpoint.report_failure(&cluster.name, &error);
                 stop = Some(if matches!(error, DialError::Timeout) { Stop::ConnectTimeout } else { Stop::ConnectFailed });
                 tried.push(picked.position);
             }
@@ -125,9 +126,6 @@ async fn connect(
     Err(stop.unwrap_or(Stop::ConnectFailed))
 }
 
-fn log_failure(cluster: &Cluster, endpoint: &Endpoint, error: &DialError) {
-    tracing::warn!(cluster = %cluster.name, endpoint = %endpoint.label, %error, "connecting failed");
-}
 
 /// Sends what is in hand, then the rest of the body while the response already comes.
 async fn exchange(
@@ -137,11 +135,11 @@ async fn exchange(
     input: &mut Buffer,
     body: &mut RequestBody,
     ctx: &mut RequestContext,
-    target: Target<'_>,
+    target: &Target,
 ) -> Result<Delivery, NoAnswer> {
     connection.timer().set(target.timeouts.response);
-    let draining = connection.is_draining();
-    let timer = connection.register.timer();
+    let register = &connection.register;
+    let timer = register.timer();
     match timer.within(dialled.stream.write_all(out)).await {
         Ok(Ok(())) => {}
         Ok(Err(_)) if dialled.reused => return Err(NoAnswer::Lost),
@@ -154,10 +152,10 @@ async fn exchange(
     let responding = Cell::new(false);
     if body.is_done() {
         let watched = Some(&mut downstream_read);
-        return response::receive(&mut upstream_read, &mut downstream_write, watched, timer, ctx, target, draining, &responding).await;
+        return response::receive(&mut upstream_read, &mut downstream_write, watched, register, ctx, target, &responding).await;
     }
     let upload = upload(&mut downstream_read, input, body, &mut upstream_write, timer, &connection.facts, target, &responding);
-    let receive = response::receive(&mut upstream_read, &mut downstream_write, None, timer, ctx, target, draining, &responding);
+    let receive = response::receive(&mut upstream_read, &mut downstream_write, None, register, ctx, target, &responding);
     both(upload, receive).await
 }
 
@@ -170,7 +168,7 @@ async fn upload(
     to: &mut WriteHalf<'_>,
     response_timer: &Timer,
     facts: &crate::http::ConnectionFacts,
-    target: Target<'_>,
+    target: &Target,
     responding: &Cell<bool>,
 ) -> Result<(), Stop> {
     let body_timer = Timer::new();
@@ -226,7 +224,7 @@ async fn conclude(
     delivery: Delivery,
     (input, body): (&mut Buffer, &RequestBody),
     ctx: &mut RequestContext,
-    target: Target<'_>,
+    target: &Target,
 ) -> Ended {
     let Delivery { status, delivered } = delivery;
     match delivered {
@@ -236,7 +234,7 @@ async fn conclude(
             }
             ctx.timers.data = Some(ctx.lap());
             let keep = downstream_reusable && body.is_done();
-            if !keep {
+            if !body.is_done() {
                 local_reply::linger(connection).await;
             }
             Ended { outcome: Outcome::Ok, status, next: if keep { Next::Keep } else { Next::Close } }

@@ -10,13 +10,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::sync::Notify;
+use tokio::task::AbortHandle;
 
 /// A downstream connection.
 #[derive(Debug)]
 pub struct Connection {
     pub stream: Stream,
     pub facts: Arc<ConnectionFacts>,
-    pub register: Registration,
+    pub register: Rc<Registration>,
 }
 
 impl Connection {
@@ -32,7 +33,7 @@ impl Connection {
 
     /// Whether no further request may begin on it.
     pub fn is_draining(&self) -> bool {
-        self.register.connections.draining.get()
+        self.register.is_draining()
     }
 
     /// Counts bytes received from the downstream.
@@ -57,11 +58,17 @@ pub struct Connections {
 }
 
 /// What a drain needs of a connection.
-#[derive(Debug)]
 struct Handle {
     timer: Timer,
     /// It waits for a request and may be closed at any moment.
     idle: Cell<bool>,
+    task: Cell<Option<AbortHandle>>,
+}
+
+impl std::fmt::Debug for Handle {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Handle").field("timer", &self.timer).field("idle", &self.idle).finish_non_exhaustive()
+    }
 }
 
 /// A connection's place in the register; leaves when dropped.
@@ -93,10 +100,10 @@ impl Connections {
     }
 
     /// Registers a new connection.
-    pub fn register(self: &Rc<Self>) -> Registration {
-        let handle = Rc::new(Handle { timer: Timer::new(), idle: Cell::new(false) });
+    pub fn register(self: &Rc<Self>) -> Rc<Registration> {
+        let handle = Rc::new(Handle { timer: Timer::new(), idle: Cell::new(false), task: Cell::new(None) });
         let key = self.handles.borrow_mut().insert(handle.clone());
-        Registration { connections: self.clone(), handle, key }
+        Rc::new(Registration { connections: self.clone(), handle, key })
     }
 
     /// Closes idle connections now and the others after the exchange they are in.
@@ -105,6 +112,15 @@ impl Connections {
         for (_, handle) in self.handles.borrow().iter() {
             if handle.idle.get() {
                 handle.timer.expire_now();
+            }
+        }
+    }
+
+    /// Ends every connection at once, whatever it does.
+    pub fn close_all(&self) {
+        for (_, handle) in self.handles.borrow().iter() {
+            if let Some(task) = handle.task.take() {
+                task.abort();
             }
         }
     }
@@ -126,6 +142,16 @@ impl Registration {
     /// The connection's timer.
     pub fn timer(&self) -> &Timer {
         &self.handle.timer
+    }
+
+    /// Whether the connection is to be closed after what it does now.
+    pub fn is_draining(&self) -> bool {
+        self.connections.draining.get()
+    }
+
+    /// Lets [`Connections::close_all`] end the connection's task.
+    pub fn set_task(&self, task: AbortHandle) {
+        self.handle.task.set(Some(task));
     }
 
     /// Says whether the connection is between requests.

@@ -33,8 +33,6 @@ pub(super) struct RequestContext {
     pub attempts: u32,
     /// Position of the endpoint of the last attempt among its cluster's.
     pub endpoint: Option<usize>,
-    /// The response head has been sent, or part of it.
-    pub responded: bool,
     /// What the connection had received and sent before.
     bytes_before: (u64, u64),
 }
@@ -62,7 +60,6 @@ impl RequestContext {
             mark: now,
             attempts: 0,
             endpoint: None,
-            responded: false,
             bytes_before: (0, 0),
         }
     }
@@ -73,7 +70,7 @@ impl RequestContext {
         self.run.clear();
         self.timers = Timers::default();
         (self.began, self.mark) = (now, now);
-        (self.attempts, self.endpoint, self.responded) = (0, None, false);
+        (self.attempts, self.endpoint) = (0, None);
         self.bytes_before = (facts.downstream_bytes.load(Ordering::Relaxed), facts.upstream_bytes.load(Ordering::Relaxed));
     }
 
@@ -121,6 +118,7 @@ impl RequestContext {
         let now = Instant::now();
         let lap = now - self.mark;
         self.mark = now;
+        self.exchange_mut().now = now;
         lap
     }
 }

@@ -1,14 +1,15 @@
 //! The life of an HTTP/1.1 request, in running order. Read this first.
 //!
 //! [`serve_connection`] waits without a buffer until bytes are there; [`serve_requests`] takes one request after the other off the connection;
-//! [`serve_request`] carries one to its end: [`forward`] it, or turn the [`Stop`] into a local reply, then write the access line.
+//! [`serve_request`] carries one to its end: [`plan`] where it goes, [`attempt::run`] it there, or turn the [`Stop`] into a local reply, then write
+//! the access line.
 
-use super::attempt;
+use super::attempt::{self, Target, Timeouts};
 use super::body::RequestBody;
 use super::connection::Connection;
 use super::context::{LentContext, RequestContext};
 use super::forwarded;
-use super::local_reply::{self, Answer};
+use super::local_reply::{self, Answer, Closing};
 use super::outcome::{Outcome, Stop};
 use crate::filter::{self, Halt};
 use crate::http::{Parsed, TargetForm, parse_request};
@@ -39,6 +40,7 @@ pub(super) struct Ended {
 /// Where a request went; for the access line.
 #[derive(Debug, Default)]
 pub(super) struct Way {
+    pub generation: u64,
     pub route: Option<Arc<Route>>,
     pub cluster: Option<Arc<Cluster>>,
 }
@@ -76,8 +78,8 @@ async fn serve_requests(connection: &mut Connection) -> Next {
             Ok(false) => return Next::Close,
             Err(stop) => {
                 let answer = Answer::plain(stop);
-                let ended = local_reply::send(connection, &mut ctx, answer, Next::Close).await;
-                finish(connection, &bound, &Way::default(), &ctx, ended);
+                let ended = local_reply::send(connection, &mut ctx, answer, Closing::Lingering).await;
+                finish(connection, &Way { generation: bound.snapshot.generation, ..Way::default() }, &ctx, ended);
                 Next::Close
             }
         };
@@ -122,25 +124,30 @@ async fn read_head(connection: &mut Connection, http: &HttpListener, input: &mut
 async fn serve_request(connection: &mut Connection, bound: std::rc::Rc<Bound>, input: &mut Buffer, mut ctx: LentContext) -> Next {
     let Protocol::Http(http) = &bound.listener.protocol else { return Next::Close };
     let mut body = RequestBody::new(ctx.exchange().request.body(), http.body_bytes_max, http.request_body_timeout);
-    let mut way = Way::default();
-    let ended = match forward(connection, &bound, http, input, &mut body, &mut ctx, &mut way).await {
-        Ok(ended) => ended,
+    let mut way = Way { generation: bound.snapshot.generation, ..Way::default() };
+    let ended = match plan(&bound, http, &body, &mut ctx, &mut way) {
+        Ok(target) => {
+            // A response may stream for hours; it does not keep its generation alive.
+            drop(bound);
+            match attempt::run(connection, input, &mut body, &mut ctx, &target).await {
+                Ok(ended) => ended,
+                Err(stop) => reply(connection, input, &mut body, &mut ctx, &way, Answer::plain(stop)).await,
+            }
+        }
         Err(answer) => reply(connection, input, &mut body, &mut ctx, &way, answer).await,
     };
-    finish(connection, &bound, &way, &ctx, ended);
+    finish(connection, &way, &ctx, ended);
     ended.next
 }
 
-/// Route, request filters, then what the route does. An answer that has to be made here comes back as the error.
-async fn forward(
-    connection: &mut Connection,
+/// Route, request filters, and where the route leads. An answer that has to be made here comes back as the error.
+fn plan(
     bound: &Bound,
     http: &HttpListener,
-    input: &mut Buffer,
-    body: &mut RequestBody,
+    body: &RequestBody,
     ctx: &mut RequestContext,
     way: &mut Way,
-) -> Result<Ended, Answer> {
+) -> Result<Target, Answer> {
     if ctx.exchange().request.form() == TargetForm::Authority {
         return Err(Answer::plain(Stop::ConnectRefused));
     }
@@ -156,12 +163,12 @@ async fn forward(
         Action::Respond { status, body, headers } => return Err(local_reply::respond(ctx, matcher, *status, body, headers)),
     };
     way.cluster = Some(cluster.clone());
-    let timeouts = attempt::Timeouts {
+    let timeouts = Timeouts {
         response: route.response_timeout.unwrap_or(cluster.response_timeout),
         downstream_idle: bound.listener.idle_timeout,
         tunnel: http.tunnel_timeout,
     };
-    attempt::run(connection, input, body, ctx, attempt::Target { cluster, route, timeouts, limits: &http.limits }).await.map_err(Answer::plain)
+    Ok(Target { cluster: cluster.clone(), route: route.clone(), timeouts, limits: http.limits })
 }
 
 fn halted(ctx: &mut RequestContext, halt: Halt) -> Answer {
@@ -189,12 +196,17 @@ async fn reply(
     if let Some(route) = &way.route {
         answer.pass_back(ctx, &route.filters);
     }
-    let keep = !answer.closes() && ctx.exchange().request.keep_alive() && body.skip_buffered(input);
-    local_reply::send(connection, ctx, answer, if keep { Next::Keep } else { Next::Close }).await
+    let closing = match body.skip_buffered(input) {
+        true if answer.closes() => Closing::Lingering,
+        true if ctx.exchange().request.keep_alive() => Closing::No,
+        true => Closing::Now,
+        false => Closing::Lingering,
+    };
+    local_reply::send(connection, ctx, answer, closing).await
 }
 
 /// The access line.
-fn finish(connection: &Connection, bound: &Bound, way: &Way, ctx: &RequestContext, ended: Ended) {
+fn finish(connection: &Connection, way: &Way, ctx: &RequestContext, ended: Ended) {
     if !access::is_enabled() {
         return;
     }
@@ -206,7 +218,7 @@ fn finish(connection: &Connection, bound: &Bound, way: &Way, ctx: &RequestContex
     timers.active = ctx.began.elapsed();
     access::HttpLine {
         client: exchange.client_address,
-        listener: &bound.listener.name,
+        listener: &connection.facts.listener,
         route: route.map(|route| &*route.name).unwrap_or_default(),
         cluster: way.cluster.as_ref().map(|cluster| &*cluster.name).unwrap_or_default(),
         endpoint: endpoint.unwrap_or_default(),
@@ -220,7 +232,7 @@ fn finish(connection: &Connection, bound: &Bound, way: &Way, ctx: &RequestContex
         attempts: ctx.attempts,
         timers,
         filters: &filters,
-        generation: bound.snapshot.generation,
+        generation: way.generation,
         connection: connection.facts.id,
     }
     .write();

@@ -18,6 +18,17 @@ const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 /// How many bytes are thrown away meanwhile.
 const LINGER_BYTES_MAX: usize = 256 * 1024;
 
+/// What becomes of the downstream connection after an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Closing {
+    /// It is kept, unless the worker drains.
+    No,
+    /// The downstream sends nothing more.
+    Now,
+    /// The downstream may still be sending.
+    Lingering,
+}
+
 /// An answer to give instead of an upstream's.
 #[derive(Debug)]
 pub(super) struct Answer {
@@ -128,16 +139,15 @@ fn rendered(exchange: &Exchange, matcher: &RouteMatch, templates: &[&Template]) 
     templates.iter().map(|template| render(template, &facts)).collect()
 }
 
-/// Sends an answer. The connection is kept only if `next` says so and nothing speaks against it.
-pub(super) async fn send(connection: &mut Connection, ctx: &mut RequestContext, mut answer: Answer, next: Next) -> Ended {
+/// Sends an answer.
+pub(super) async fn send(connection: &mut Connection, ctx: &mut RequestContext, mut answer: Answer, closing: Closing) -> Ended {
     answer.prepare(ctx.exchange_mut());
     if answer.silent {
         return Ended { outcome: answer.outcome, status: 0, next: Next::Close };
     }
-    let next = if connection.is_draining() { Next::Close } else { next };
+    let next = if closing == Closing::No && !connection.is_draining() { Next::Keep } else { Next::Close };
     let status = ctx.exchange().response.status();
     let out = serialise(ctx.exchange_mut(), &answer.body, next == Next::Keep);
-    ctx.responded = true;
     let idle = connection.current().listener.idle_timeout;
     connection.timer().set(idle);
     let timer = connection.register.timer();
@@ -146,7 +156,7 @@ pub(super) async fn send(connection: &mut Connection, ctx: &mut RequestContext, 
     if !matches!(sent, Ok(Ok(()))) {
         return Ended { outcome: Outcome::DownstreamAborted, status, next: Next::Close };
     }
-    if next == Next::Close {
+    if closing == Closing::Lingering {
         linger(connection).await;
     }
     Ended { outcome: answer.outcome, status, next }

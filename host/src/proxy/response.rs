@@ -1,6 +1,7 @@
 //! The response on its way back: head, interim heads, response filters, body.
 
 use super::attempt::Target;
+use super::connection::Registration;
 use super::body::{BodyReader, Wire, finish};
 use super::context::RequestContext;
 use super::outcome::{Outcome, Stop};
@@ -76,19 +77,18 @@ pub(super) async fn receive(
     upstream: &mut ReadHalf<'_>,
     downstream: &mut WriteHalf<'_>,
     mut watched: Option<&mut ReadHalf<'_>>,
-    timer: &Timer,
+    register: &Registration,
     ctx: &mut RequestContext,
-    target: Target<'_>,
-    draining: bool,
+    target: &Target,
     responding: &Cell<bool>,
 ) -> Result<Delivery, NoAnswer> {
     let mut input = Buffer::take();
     for _ in 0..=INTERIM_MAX {
-        read_head(upstream, &mut watched, timer, &mut input, ctx, target).await?;
+        read_head(upstream, &mut watched, register.timer(), &mut input, ctx, target).await?;
         let response = &ctx.exchange().response;
         if !response.is_interim() {
             responding.set(true);
-            return deliver(upstream, downstream, timer, input, ctx, target, draining).await;
+            return deliver(upstream, downstream, register, input, ctx, target).await;
         }
         if ctx.exchange().request.version() == Version::Http11 {
             send_interim(downstream, ctx).await?;
@@ -105,12 +105,12 @@ async fn read_head(
     timer: &Timer,
     input: &mut Buffer,
     ctx: &mut RequestContext,
-    target: Target<'_>,
+    target: &Target,
 ) -> Result<(), NoAnswer> {
     loop {
         if !input.is_empty() {
             let exchange = ctx.exchange_mut();
-            match parse_response(input, exchange.request.method(), target.limits, &mut exchange.response) {
+            match parse_response(input, exchange.request.method(), &target.limits, &mut exchange.response) {
                 Ok(Parsed::Complete { head_len }) => {
                     input.consume(head_len);
                     ctx.timers.response_head = Some(ctx.lap());
@@ -166,11 +166,10 @@ async fn send_interim(downstream: &mut WriteHalf<'_>, ctx: &mut RequestContext) 
 async fn deliver(
     upstream: &mut ReadHalf<'_>,
     downstream: &mut WriteHalf<'_>,
-    timer: &Timer,
+    register: &Registration,
     mut input: Buffer,
     ctx: &mut RequestContext,
-    target: Target<'_>,
-    draining: bool,
+    target: &Target,
 ) -> Result<Delivery, NoAnswer> {
     if ctx.exchange().response.status() == 101 {
         return switch(downstream, input, ctx).await;
@@ -181,18 +180,18 @@ async fn deliver(
     let mut replaced = Body::new();
     match ctx.filter_response(&target.route.filters, &mut replaced) {
         Passed::Kept => {}
-        Passed::Replaced => return replace(downstream, timer, &replaced, ctx, target, draining).await,
+        Passed::Replaced => return replace(downstream, register, &replaced, ctx, target).await,
         Passed::Close => return Err(NoAnswer::FilterClosed),
     }
     let version = ctx.exchange().request.version();
     let (framing, can_persist) = downstream_body(upstream_body, version);
-    let keep = can_persist && !draining && ctx.exchange().request.keep_alive();
+    let keep = can_persist && !register.is_draining() && ctx.exchange().request.keep_alive();
     let mut out = Buffer::take();
     write_response(&ctx.exchange().response, framing, keep, version, &mut out);
     let status = ctx.exchange().response.status();
     let mut reader = BodyReader::new(upstream_body);
     let wire = Wire::of(framing);
-    let sent = body(upstream, downstream, timer, &mut input, out, &mut reader, wire, ctx, target).await;
+    let sent = body(upstream, downstream, register.timer(), &mut input, out, &mut reader, wire, ctx, target).await;
     let delivered = match sent {
         // Bytes after the end of a response belong to nobody: the connection is out of step.
         Ok(()) => Delivered::Whole { upstream_reusable: upstream_persists && input.is_empty(), downstream_reusable: keep },
@@ -212,7 +211,7 @@ async fn body(
     reader: &mut BodyReader,
     wire: Wire,
     ctx: &mut RequestContext,
-    target: Target<'_>,
+    target: &Target,
 ) -> Result<(), Outcome> {
     if !input.is_empty() {
         let mut first_part = Buffer::take();
@@ -243,11 +242,10 @@ async fn body(
     }
 }
 
-async fn send(downstream: &mut WriteHalf<'_>, timer: &Timer, out: &[u8], ctx: &mut RequestContext, target: Target<'_>) -> Result<(), Outcome> {
+async fn send(downstream: &mut WriteHalf<'_>, timer: &Timer, out: &[u8], ctx: &mut RequestContext, target: &Target) -> Result<(), Outcome> {
     if out.is_empty() {
         return Ok(());
     }
-    ctx.responded = true;
     timer.set(target.timeouts.downstream_idle);
     match timer.within(downstream.write_all(out)).await {
         Ok(Ok(())) => {
@@ -265,7 +263,7 @@ async fn splice(
     timer: &Timer,
     reader: &mut BodyReader,
     ctx: &mut RequestContext,
-    target: Target<'_>,
+    target: &Target,
 ) -> Result<(), Outcome> {
     let mut splicer = Splicer::new().map_err(|_| Outcome::UpstreamAborted)?;
     while let Some(left) = reader.fixed_left() {
@@ -289,14 +287,13 @@ async fn splice(
 /// Sends what a response filter put in place of the upstream's response. The upstream connection is not used again: its body was not read.
 async fn replace(
     downstream: &mut WriteHalf<'_>,
-    timer: &Timer,
+    register: &Registration,
     body: &[u8],
     ctx: &mut RequestContext,
-    target: Target<'_>,
-    draining: bool,
+    target: &Target,
 ) -> Result<Delivery, NoAnswer> {
     let exchange = ctx.exchange();
-    let keep = !draining && exchange.request.keep_alive();
+    let keep = !register.is_draining() && exchange.request.keep_alive();
     let status = exchange.response.status();
     let bodiless = matches!(status, 204 | 304);
     let length = if bodiless { BodyLength::None } else { BodyLength::Fixed(body.len() as u64) };
@@ -305,7 +302,7 @@ async fn replace(
     if !bodiless && exchange.request.method() != "HEAD" {
         out.extend_from_slice(body);
     }
-    let delivered = match send(downstream, timer, &out, ctx, target).await {
+    let delivered = match send(downstream, register.timer(), &out, ctx, target).await {
         Ok(()) => Delivered::Replaced { keep },
         Err(outcome) => Delivered::Broken(outcome),
     };

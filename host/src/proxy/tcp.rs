@@ -70,7 +70,7 @@ async fn connect(connection: &Connection, cluster: &Arc<Cluster>, took: &mut Opt
                 return Ok((picked, dialled.stream));
             }
             Err(error) => {
-                tracing::warn!(cluster = %cluster.name, endpoint = %endpoint.label, %error, "connecting failed");
+                endpoint.report_failure(&cluster.name, &error);
                 stop = Some(if matches!(error, DialError::Timeout) { Stop::ConnectTimeout } else { Stop::ConnectFailed });
                 tried.push(picked.position);
             }

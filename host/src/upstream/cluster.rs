@@ -1,7 +1,9 @@
 //! A cluster as it runs.
 
+use super::dial::DialError;
 use super::live::{EndpointState, InFlight};
 use crate::balance::Picker;
+use crate::net::timer::coarse_now;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +39,13 @@ impl Endpoint {
     /// Takes a place for one request, unless the endpoint is at its limit.
     pub fn enter(&self) -> Option<InFlight> {
         InFlight::enter(&self.state, self.requests_max)
+    }
+
+    /// Logs that it could not be connected to: at most once a second, with how often it happened.
+    pub fn report_failure(&self, cluster: &str, error: &DialError) {
+        if let Some(failures) = self.state.count_failure(coarse_now().as_secs()) {
+            tracing::warn!(cluster, endpoint = %self.label, %error, failures, "connecting failed");
+        }
     }
 
     /// Whether [`Endpoint::enter`] would succeed now.

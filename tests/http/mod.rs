@@ -1,0 +1,3 @@
+//! HTTP/1.1 through the proxy.
+
+mod keep_alive;
