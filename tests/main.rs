@@ -6,5 +6,6 @@
 mod cli;
 mod harness;
 mod http;
+mod scaffold;
 mod tcp;
 mod websocket;

@@ -42,6 +42,6 @@ pub mod observe;
 pub mod plugin;
 pub mod proxy;
 pub mod route;
-#[path="/tmp/scaffold_stub.rs"] pub mod scaffold;
+pub mod scaffold;
 pub mod snapshot;
 pub mod upstream;

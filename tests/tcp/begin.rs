@@ -1,6 +1,6 @@
 //! Which endpoint a connection gets, and what happens when there is none.
 
-use super::{connect, echo, end, ends_by_reset, established, line_of, server};
+use super::{connect, echo, end, ends_by_reset, established, server};
 use crate::harness::{Proxy, closed_port, deaf_port};
 
 fn proxy(cluster: &str, listener: &str) -> Proxy {

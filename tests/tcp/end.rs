@@ -10,7 +10,11 @@ use crate::harness::{Gate, PATIENCE, Proxy};
 fn proxy(endpoint: SocketAddr, listener: &str) -> Proxy {
     Proxy::start(&format!(
         r#"
-        listener "raw" "127.0.0.1:0" {{ protocol "tcp"; {listener}; route {{ cluster "c" }} }}
+        listener "raw" "127.0.0.1:0" {{
+            protocol "tcp"
+            {listener}
+            route {{ cluster "c" }}
+        }}
         cluster "c" {{ endpoint "{endpoint}" }}
         "#
     ))

@@ -18,7 +18,10 @@ pub(crate) fn proxy(listener: &str) -> Proxy {
     Proxy::start(&format!(
         r#"
         demo-origins {{ http "{origin}" name="demo" }}
-        listener "web" "127.0.0.1:0" {{ {listener}; route "all" {{ cluster "demo" }} }}
+        listener "web" "127.0.0.1:0" {{
+            {listener}
+            route "all" {{ cluster "demo" }}
+        }}
         cluster "demo" {{ endpoint "{origin}" }}
         "#
     ))

@@ -42,6 +42,7 @@ fn the_upstream_may_close_with_a_code_of_its_own() {
         other => panic!("no close: {other:?}"),
     }
     assert!(socket.read().is_err());
+    drop(socket);
     assert_eq!(proxy.line_of("/ws").outcome(), "tunnel");
 }
 

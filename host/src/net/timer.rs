@@ -139,6 +139,14 @@ pub async fn drive() {
     }
 }
 
+/// How many whole ticks cover a duration; in 64-bit arithmetic, since this runs several times a request.
+fn ticks(duration: Duration) -> u64 {
+    const TICK_NANOS: u64 = TICK.as_nanos() as u64;
+    const PER_SECOND: u64 = 1_000_000_000 / TICK_NANOS;
+    let below = u64::from(duration.subsec_nanos()).div_ceil(TICK_NANOS);
+    duration.as_secs().saturating_mul(PER_SECOND).min(NEVER / 4) + below
+}
+
 struct Wheel {
     origin: Cell<Option<Instant>>,
     now: Cell<u64>,
@@ -187,8 +195,7 @@ impl Wheel {
             self.read_clock();
             self.armed.notify_one();
         }
-        let ticks = after.as_nanos().div_ceil(TICK.as_nanos()) as u64;
-        let deadline = self.now.get() + ticks + 1;
+        let deadline = self.now.get() + ticks(after) + 1;
         entry.deadline.set(deadline);
         // A queued entry is never queued twice: one that must fire before its bucket is due is moved.
         if entry.queued.get() <= deadline {

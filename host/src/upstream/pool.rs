@@ -4,6 +4,7 @@ use super::live::EndpointState;
 use crate::net::stream::Stream;
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use crate::net::timer::coarse_now;
 use std::time::Duration;
 
@@ -12,7 +13,28 @@ const IDLE_MAX: usize = 256;
 
 thread_local! {
     /// Bounded by [`IDLE_MAX`] per endpoint that was used within its idle timeout.
-    static POOLS: RefCell<HashMap<u64, Vec<Idle>>> = RefCell::default();
+    static POOLS: RefCell<HashMap<u64, Vec<Idle>, BuildHasherDefault<IdHasher>>> = RefCell::default();
+}
+
+/// Endpoint numbers are small, unique and ours: they need no mixing, and nobody can choose them to collide.
+#[derive(Debug, Default)]
+struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.write_u64(self.0 << 8 | u64::from(byte));
+        }
+    }
+
+    fn write_u64(&mut self, id: u64) {
+        // The table takes its bucket from the low bits and its tag from the high ones.
+        self.0 = id ^ id << 57;
+    }
 }
 
 #[derive(Debug)]
