@@ -5,7 +5,9 @@
 
 mod cli;
 mod harness;
+mod hot_load;
 mod http;
+mod plugins;
 mod scaffold;
 mod tcp;
 mod websocket;

@@ -31,11 +31,10 @@ impl Client {
 
     /// Sends a request without a body; `headers` are whole lines, each with its CR LF. A `Host` is added if there is none.
     pub(crate) fn ask(&mut self, method: &str, path: &str, headers: &str) -> Response {
-        let host = if headers.to_ascii_lowercase().contains("host:") {
-            ""
-        } else {
-            "Host: test\r\n"
-        };
+        let names_host = headers
+            .lines()
+            .any(|line| line.to_ascii_lowercase().starts_with("host:"));
+        let host = if names_host { "" } else { "Host: test\r\n" };
         self.send(format!("{method} {path} HTTP/1.1\r\n{host}{headers}\r\n"));
         if method == "HEAD" {
             self.bodiless_response()

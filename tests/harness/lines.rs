@@ -29,6 +29,16 @@ impl Lines {
         lines
     }
 
+    /// Waits until there will be no further line; false when patience ended before.
+    pub(crate) fn wait_for_end(&self) -> bool {
+        let state = self.0.0.lock().expect("nobody panics holding it");
+        let waited = self
+            .0
+            .1
+            .wait_timeout_while(state, PATIENCE, |state| !state.ended);
+        waited.expect("nobody panics holding it").0.ended
+    }
+
     fn change(&self, change: impl FnOnce(&mut State)) {
         change(&mut self.0.0.lock().expect("nobody panics holding it"));
         self.0.1.notify_all();

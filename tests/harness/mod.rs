@@ -29,7 +29,7 @@ pub(crate) use client::{Client, Response};
 pub(crate) use gate::Gate;
 pub(crate) use head::Head;
 pub(crate) use origin::{Origin, Peer, Request, closed_port, deaf_port};
-pub(crate) use proxy::{AccessLine, Proxy, binary, cache_dir};
+pub(crate) use proxy::{AccessLine, Proxy, binary, cache_dir, whole};
 pub(crate) use wire::Wire;
 
 use std::fmt::Display;

@@ -149,7 +149,7 @@ impl Origin {
         });
     }
 
-    /// Every byte received so far on connection `number`.
+    /// The bytes received so far, up to a mebibyte, on connection `number`.
     pub(crate) fn received(&self, number: usize) -> Vec<u8> {
         let received = self.record.wait("a connection", |state| {
             state.connections.get(number).cloned()

@@ -206,10 +206,12 @@ impl Proxy {
         Pid::from_child(&self.child)
     }
 
-    /// Waits for the process to end by itself.
+    /// Waits for the process to end by itself; after it, log and access lines are complete.
     pub(crate) fn wait(&mut self) -> ExitStatus {
-        // Its standard error ends when it does.
-        self.log.find(usize::MAX, |_| Some(()));
+        // Its outputs end when it does.
+        for output in [&self.log, &self.access] {
+            assert!(output.wait_for_end(), "the proxy does not end");
+        }
         self.child.wait().expect("it is our child")
     }
 }
@@ -263,7 +265,8 @@ pub(crate) fn cache_dir() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("test-cache")
 }
 
-fn whole(text: &str) -> String {
+/// The text with a `process` node, its own or the usual one.
+pub(crate) fn whole(text: &str) -> String {
     let has_process = text.lines().any(|line| line.starts_with("process"));
     if has_process {
         text.to_owned()

@@ -6,11 +6,15 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+/// Bounds what is remembered of a connection.
+const RECORDED_MAX: usize = 1 << 20;
+
 /// A connection with the bytes that were received and not yet taken.
 pub(crate) struct Wire {
     stream: TcpStream,
     pending: Vec<u8>,
     received: Arc<Mutex<Vec<u8>>>,
+    was_reset: bool,
 }
 
 impl Wire {
@@ -23,10 +27,11 @@ impl Wire {
             stream,
             pending: Vec::new(),
             received: Arc::default(),
+            was_reset: false,
         }
     }
 
-    /// Everything received so far, taken or not; stays readable after the wire is gone.
+    /// What was received first, up to a mebibyte; stays readable after the wire is gone.
     pub(super) fn received(&self) -> Arc<Mutex<Vec<u8>>> {
         self.received.clone()
     }
@@ -68,10 +73,7 @@ impl Wire {
         match self.stream.read(&mut part) {
             Ok(count) => {
                 self.pending.extend_from_slice(&part[..count]);
-                self.received
-                    .lock()
-                    .expect("nobody panics holding it")
-                    .extend_from_slice(&part[..count]);
+                self.record(&part[..count]);
                 count
             }
             Err(error) if is_timeout(&error) => panic!(
@@ -79,8 +81,22 @@ impl Wire {
                 String::from_utf8_lossy(&self.pending)
             ),
             // A reset ends a connection too.
-            Err(_) => 0,
+            Err(error) => {
+                self.was_reset |= error.kind() == ErrorKind::ConnectionReset;
+                0
+            }
         }
+    }
+
+    fn record(&self, part: &[u8]) {
+        let mut received = self.received.lock().expect("nobody panics holding it");
+        let room = RECORDED_MAX - received.len();
+        received.extend_from_slice(&part[..part.len().min(room)]);
+    }
+
+    /// Whether the peer ended the connection with a reset, as it does with what is incomplete.
+    pub(crate) fn was_reset(&self) -> bool {
+        self.was_reset
     }
 
     /// The next `count` bytes; fewer if the connection ends before.

@@ -94,7 +94,7 @@ fn a_removed_file_is_refused_and_its_return_is_noticed() {
     let mark = proxy.log_mark();
     std::fs::remove_file(proxy.directory().join("mine.wasm")).expect("it is there");
     let refusal = message(&proxy.reloaded_after(mark).expect_err("there is no plugin"));
-    assert!(refusal.contains("config.kdl:5:"), "{refusal}");
+    assert!(refusal.contains("config.kdl:6:"), "{refusal}");
     let mut client = proxy.client();
     assert!(is_marked(&mut client));
     Way::Rename.offer(&proxy, "mine.wasm", &plain()).expect("it is there again");

@@ -1,3 +1,21 @@
 //! HTTP/1.1 through the proxy.
 
+mod aborts;
+mod access_log;
+mod balancing;
+mod bodies;
+mod forwarded;
+mod framing;
+mod hop_headers;
+mod interim;
 mod keep_alive;
+mod limits;
+mod local_replies;
+mod paths;
+mod retries;
+mod routes;
+mod streaming;
+mod upgrade;
+mod upstream_errors;
+mod upstream_limits;
+mod versions;

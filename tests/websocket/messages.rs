@@ -19,6 +19,7 @@ fn text_and_binary_come_back_and_the_tunnel_has_one_access_line() {
     assert_eq!(socket.read().expect("an echo"), Message::binary(bytes));
     socket.close(None).expect("sends");
     while socket.read().is_ok() {}
+    drop(socket);
 
     let line = proxy.line_of("/ws");
     assert_eq!((line.status(), line.outcome()), (101, "tunnel"));

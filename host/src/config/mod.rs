@@ -71,7 +71,7 @@ pub struct Loaded {
 pub struct Refused {
     /// At least one error, and no warnings: what an error left out would give false ones.
     pub diagnostics: Diagnostics,
-    /// What was read until then, so that a repaired file is noticed.
+    /// What was read until then, plugin files too, so that a repaired file is noticed.
     pub watched: Watched,
     /// The texts that the diagnostics point into.
     pub sources: Sources,
@@ -89,7 +89,7 @@ impl Refused {
     }
 }
 
-/// What to watch for changes. Plugin files are in [`Config::plugins`].
+/// What to watch for changes. Plugin files are in [`Config::plugins`]; here too if there is no configuration to look for them in.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Watched {
     /// The main file and the included ones, readable or not.
@@ -111,13 +111,15 @@ pub fn load(
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Loaded, Refused> {
     let mut diagnostics = Diagnostics::default();
-    let tree = include::read_all(path, env, &mut diagnostics);
+    let mut tree = include::read_all(path, env, &mut diagnostics);
     shape::check(&tree.nodes, &mut diagnostics);
     let config = decode::Decoder::new(plugins, &tree.sources, &mut diagnostics).config(&tree.nodes);
     resolve::check(&config, &mut diagnostics);
     diagnostics.sort();
     if diagnostics.has_errors() {
         diagnostics.drop_warnings();
+        let plugins = config.plugins.into_iter().map(|plugin| plugin.path.value);
+        tree.watched.files.extend(plugins);
         return Err(Refused {
             diagnostics,
             watched: tree.watched,

@@ -64,8 +64,10 @@ pub enum Halt {
 pub enum Passed {
     /// Perhaps edited; the body is the one it had.
     Kept,
-    /// Replaced as a whole; the new body is in the [`Body`] that was handed in.
+    /// Replaced as a whole by a filter's reply; the new body is in the [`Body`] that was handed in.
     Replaced,
+    /// The same by the answer to a filter's fault.
+    Faulted,
     /// Nothing is to be sent.
     Close,
 }
@@ -106,10 +108,15 @@ impl FilterChain {
             match settled {
                 Ok(()) => continue,
                 Err(Halt::Close) => return (exchange, Passed::Close),
-                Err(Halt::Reply(reply)) => *body = put_reply(&mut exchange, reply),
-                Err(Halt::Fault) => *body = put_fault(&mut exchange),
+                Err(Halt::Reply(reply)) => {
+                    *body = put_reply(&mut exchange, reply);
+                    passed = Passed::Replaced;
+                }
+                Err(Halt::Fault) => {
+                    *body = put_fault(&mut exchange);
+                    passed = Passed::Faulted;
+                }
             }
-            passed = Passed::Replaced;
         }
         (exchange, passed)
     }

@@ -84,7 +84,9 @@ async fn serve(options: &Options, loaded: Loaded, logging: Logging, engine: Engi
             _ = hangup.recv() => true,
             () = watch.changed() => false,
         };
-        if !asked && !watch.differs() {
+        // The look comes before the reading: what changes in between is then noticed by the next look.
+        let differs = watch.differs();
+        if !asked && !differs {
             continue;
         }
         tokio::select! {

@@ -43,9 +43,11 @@ impl Watch {
         Watch { events, watcher, directories: HashSet::new(), prints: BTreeMap::new() }
     }
 
-    /// Replaces the set of watched paths, in the state that they have now.
+    /// Replaces the set of watched paths. A path that is new is taken in the state that it has now; the others keep the state of the last
+    /// look, since what was read after that look may be older than what is there by now.
     pub(super) fn files<'p>(&mut self, paths: impl Iterator<Item = &'p PathBuf>) {
-        self.prints = paths.map(|path| (path.clone(), print(path))).collect();
+        let known = std::mem::take(&mut self.prints);
+        self.prints = paths.map(|path| (path.clone(), known.get(path).cloned().unwrap_or_else(|| print(path)))).collect();
         let wanted: HashSet<PathBuf> = self.prints.keys().map(|path| directory_of(path)).collect();
         let Some(watcher) = &mut self.watcher else { return };
         for gone in self.directories.difference(&wanted) {
@@ -127,6 +129,19 @@ mod tests {
 
         std::fs::remove_file(&file).expect("removes");
         watch.changed().await;
+        assert!(watch.differs());
+    }
+
+    #[test]
+    fn a_change_between_the_look_and_the_next_set_of_files_is_not_lost() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("a.kdl");
+        std::fs::write(&file, "1").expect("writes");
+        let mut watch = Watch::new();
+        watch.files([file.clone()].iter());
+        // A reload has read the file, which changes before the reload is through.
+        std::fs::write(&file, "22").expect("writes");
+        watch.files([file.clone()].iter());
         assert!(watch.differs());
     }
 }

@@ -9,6 +9,7 @@ use crate::proxy::{self, Connection, Connections};
 use crate::snapshot::{Bound, Protocol};
 use std::cell::RefCell;
 use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -49,26 +50,28 @@ impl Acceptor {
 /// Accepts until the acceptor is closed. An error about one connection is passed over; when the process is out of descriptors or memory,
 /// accepting rests and goes on: neither ends the listener.
 pub async fn accept_loop(socket: TcpListener, acceptor: Acceptor) {
+    // Where the address is a wildcard, each connection is asked for its own.
+    let local = socket.local_addr().ok().filter(|local| !local.ip().is_unspecified());
     loop {
         tokio::select! {
             biased;
             () = acceptor.closed.notified() => break,
             accepted = socket.accept() => match accepted {
-                Ok((stream, _)) => begin(stream, acceptor.connections()),
+                Ok((stream, peer)) => begin(stream, peer, local, acceptor.connections()),
                 Err(error) => rest(&error).await,
             },
         }
     }
-    take_waiting(socket, &acceptor);
+    take_waiting(socket, local, &acceptor);
 }
 
 /// A socket that is closed resets the connections that wait in it, so they are taken first.
-fn take_waiting(socket: TcpListener, acceptor: &Acceptor) {
+fn take_waiting(socket: TcpListener, local: Option<SocketAddr>, acceptor: &Acceptor) {
     let Ok(socket) = socket.into_std() else { return };
-    while let Ok((stream, _)) = socket.accept() {
+    while let Ok((stream, peer)) = socket.accept() {
         let registered = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
         if let Ok(stream) = registered {
-            begin(stream, acceptor.connections());
+            begin(stream, peer, local, acceptor.connections());
         }
     }
 }
@@ -82,10 +85,12 @@ async fn rest(error: &io::Error) {
 }
 
 /// Admits a connection and starts its task.
-fn begin(stream: TcpStream, connections: Rc<Connections>) {
+fn begin(stream: TcpStream, peer: SocketAddr, local: Option<SocketAddr>, connections: Rc<Connections>) {
     let bound = connections.current();
     let Some(slot) = ConnectionSlot::take(&bound) else { return };
-    let Some(facts) = facts_of(&stream, &bound) else { return };
+    // A connection that is gone already has no address any more.
+    let Some(local) = local.or_else(|| stream.local_addr().ok()) else { return };
+    let facts = facts_of(peer, local, &bound);
     let Some(facts) = admit(facts, &bound) else { return };
     let register = connections.register();
     let connection = Connection { stream: Stream::Tcp(stream), facts: facts.clone(), register: register.clone() };
@@ -117,11 +122,8 @@ impl Drop for End {
     }
 }
 
-fn facts_of(stream: &TcpStream, bound: &Bound) -> Option<Arc<ConnectionFacts>> {
-    // A connection that is gone already has no addresses any more.
-    let (peer, local) = (stream.peer_addr().ok()?, stream.local_addr().ok()?);
-    let _ = stream.set_nodelay(true);
-    Some(Arc::new(ConnectionFacts {
+fn facts_of(peer: SocketAddr, local: SocketAddr, bound: &Bound) -> Arc<ConnectionFacts> {
+    Arc::new(ConnectionFacts {
         id: proxy::next_number(),
         peer,
         local,
@@ -131,7 +133,7 @@ fn facts_of(stream: &TcpStream, bound: &Bound) -> Option<Arc<ConnectionFacts>> {
         tags: Vec::new(),
         downstream_bytes: AtomicU64::new(0),
         upstream_bytes: AtomicU64::new(0),
-    }))
+    })
 }
 
 /// Asks the network filters; a refusal is logged where one can see why.

@@ -144,9 +144,11 @@ impl<R: Role> Plugin<R> {
             None => self.start(phase)?,
         };
         self.stats.called(shard());
-        self.engine.ticker.wake();
+        let running = self.engine.ticker.enter();
         self.call_deadline.arm(&mut instance.store);
-        match run(&mut instance) {
+        let result = run(&mut instance);
+        drop(running);
+        match result {
             Ok(value) => {
                 self.slot(|slot| {
                     slot.health.succeeded();
@@ -252,7 +254,7 @@ impl Start<'_> {
         store.limiter(|state| &mut state.memory);
         Deadline::prepare(&mut store);
         self.deadline.arm(&mut store);
-        self.engine.ticker.wake();
+        let _running = self.engine.ticker.enter();
         match self.configure::<R>(&mut store) {
             Ok((calls, answer)) => Ok((Box::new(Instance { store, calls }), answer)),
             Err(error) => {

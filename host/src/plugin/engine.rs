@@ -34,15 +34,15 @@ const KEEP_RESIDENT_BYTES: usize = 128 * 1024;
 pub struct Budgets {
     /// For one call of time that passes, not of time on the processor; at least this, at most 3 ms more. Default 5 ms.
     pub time_max: Duration,
-    /// Linear memory of one instance in bytes. Default 16 MiB.
+    /// Linear memory of one instance in bytes. Default 64 MiB.
     pub memory_max: usize,
 }
 
 impl Default for Budgets {
     fn default() -> Budgets {
         Budgets {
-            time_max: Duration::from_millis(5),
-            memory_max: 16 * 1024 * 1024,
+            time_max: Duration::from_millis(10),
+            memory_max: 64 * 1024 * 1024,
         }
     }
 }

@@ -98,6 +98,7 @@ async fn connect(
     tried: &mut Vec<usize>,
 ) -> Result<(Picked, Dialled), Stop> {
     let mut stop = None;
+    ctx.lap();
     for _ in 0..CONNECTS_MAX {
         let picked = match cluster.picker.pick(key, tried) {
             Ok(picked) => picked,
@@ -149,14 +150,14 @@ async fn exchange(
     }
     let (mut upstream_read, mut upstream_write) = dialled.stream.split();
     let (mut downstream_read, mut downstream_write) = connection.stream.split();
-    let responding = Cell::new(false);
+    let responding = Cell::new(None);
     if body.is_done() {
         let watched = Some(&mut downstream_read);
         return response::receive(&mut upstream_read, &mut downstream_write, watched, register, ctx, target, &responding).await;
     }
     let upload = upload(&mut downstream_read, input, body, &mut upstream_write, timer, &connection.facts, target, &responding);
     let receive = response::receive(&mut upstream_read, &mut downstream_write, None, register, ctx, target, &responding);
-    both(upload, receive).await
+    both(upload, receive, &responding).await
 }
 
 /// Sends the rest of a request body as it arrives. An upstream that stops reading ends it without an error: its answer decides.
@@ -169,12 +170,12 @@ async fn upload(
     response_timer: &Timer,
     facts: &crate::http::ConnectionFacts,
     target: &Target,
-    responding: &Cell<bool>,
+    responding: &Cell<Option<u16>>,
 ) -> Result<(), Stop> {
     let body_timer = Timer::new();
     let mut out = Buffer::take();
     while !body.is_done() {
-        if !responding.get() {
+        if responding.get().is_none() {
             response_timer.clear();
         }
         body_timer.set(body.timeout);
@@ -185,7 +186,7 @@ async fn upload(
         };
         out.clear();
         body.transfer(input, &mut out)?;
-        if !responding.get() {
+        if responding.get().is_none() {
             response_timer.set(target.timeouts.response);
         }
         body_timer.set(target.timeouts.response);
@@ -197,18 +198,22 @@ async fn upload(
     Ok(())
 }
 
-/// Drives both until the response is delivered. A failed upload ends both.
+/// Drives both until the response is delivered. A failed upload ends both: with an answer of ours if no response has begun, else by
+/// breaking off the one that has.
 async fn both(
     upload: impl Future<Output = Result<(), Stop>>,
     receive: impl Future<Output = Result<Delivery, NoAnswer>>,
+    responding: &Cell<Option<u16>>,
 ) -> Result<Delivery, NoAnswer> {
     let (mut upload, mut receive) = (pin!(upload), pin!(receive));
     let mut uploading = true;
     std::future::poll_fn(|cx| {
         if uploading && let Poll::Ready(uploaded) = upload.as_mut().poll(cx) {
             uploading = false;
-            if let Err(stop) = uploaded {
-                return Poll::Ready(Err(NoAnswer::Upload(stop)));
+            match (uploaded, responding.get()) {
+                (Ok(()), _) => {}
+                (Err(stop), None) => return Poll::Ready(Err(NoAnswer::Upload(stop))),
+                (Err(_), Some(status)) => return Poll::Ready(Ok(Delivery { status, delivered: Delivered::Broken(Outcome::DownstreamAborted) })),
             }
         }
         receive.as_mut().poll(cx)
@@ -239,9 +244,9 @@ async fn conclude(
             }
             Ended { outcome: Outcome::Ok, status, next: if keep { Next::Keep } else { Next::Close } }
         }
-        Delivered::Replaced { keep } => {
+        Delivered::Replaced { stop, keep } => {
             let keep = keep && body.is_done();
-            Ended { outcome: Outcome::Stopped(Stop::FilterReply { status }), status, next: if keep { Next::Keep } else { Next::Close } }
+            Ended { outcome: Outcome::Stopped(stop), status, next: if keep { Next::Keep } else { Next::Close } }
         }
         Delivered::Broken(outcome) => {
             if outcome != Outcome::DownstreamAborted {

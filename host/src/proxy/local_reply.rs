@@ -72,6 +72,7 @@ impl Answer {
         }
         match ctx.filter_response(filters, &mut self.body) {
             Passed::Kept | Passed::Replaced => {}
+            Passed::Faulted => self.outcome = Outcome::Stopped(Stop::FilterFault),
             Passed::Close => {
                 self.outcome = Outcome::Stopped(Stop::FilterClose);
                 self.silent = true;

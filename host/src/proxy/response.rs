@@ -63,7 +63,7 @@ pub(super) enum Delivered {
     /// To its last byte.
     Whole { upstream_reusable: bool, downstream_reusable: bool },
     /// A filter put another response in its place, which was sent.
-    Replaced { keep: bool },
+    Replaced { stop: Stop, keep: bool },
     /// It broke off; the downstream must notice.
     Broken(Outcome),
     /// 101: the connection is a tunnel now; what the upstream sent after the head is in `early`.
@@ -80,14 +80,14 @@ pub(super) async fn receive(
     register: &Registration,
     ctx: &mut RequestContext,
     target: &Target,
-    responding: &Cell<bool>,
+    responding: &Cell<Option<u16>>,
 ) -> Result<Delivery, NoAnswer> {
     let mut input = Buffer::take();
     for _ in 0..=INTERIM_MAX {
         read_head(upstream, &mut watched, register.timer(), &mut input, ctx, target).await?;
         let response = &ctx.exchange().response;
         if !response.is_interim() {
-            responding.set(true);
+            responding.set(Some(response.status()));
             return deliver(upstream, downstream, register, input, ctx, target).await;
         }
         if ctx.exchange().request.version() == Version::Http11 {
@@ -180,7 +180,11 @@ async fn deliver(
     let mut replaced = Body::new();
     match ctx.filter_response(&target.route.filters, &mut replaced) {
         Passed::Kept => {}
-        Passed::Replaced => return replace(downstream, register, &replaced, ctx, target).await,
+        Passed::Replaced => {
+            let status = ctx.exchange().response.status();
+            return replace(downstream, register, &replaced, ctx, target, Stop::FilterReply { status }).await;
+        }
+        Passed::Faulted => return replace(downstream, register, &replaced, ctx, target, Stop::FilterFault).await,
         Passed::Close => return Err(NoAnswer::FilterClosed),
     }
     let version = ctx.exchange().request.version();
@@ -291,6 +295,7 @@ async fn replace(
     body: &[u8],
     ctx: &mut RequestContext,
     target: &Target,
+    stop: Stop,
 ) -> Result<Delivery, NoAnswer> {
     let exchange = ctx.exchange();
     let keep = !register.is_draining() && exchange.request.keep_alive();
@@ -303,7 +308,7 @@ async fn replace(
         out.extend_from_slice(body);
     }
     let delivered = match send(downstream, register.timer(), &out, ctx, target).await {
-        Ok(()) => Delivered::Replaced { keep },
+        Ok(()) => Delivered::Replaced { stop, keep },
         Err(outcome) => Delivered::Broken(outcome),
     };
     Ok(Delivery { status, delivered })

@@ -199,6 +199,9 @@ impl Compiler<'_> {
     fn configured<T>(&mut self, used: &PluginUse, result: Result<T, ConfigureError>) -> Option<T> {
         match result {
             Ok(plugin) => Some(plugin),
+            Err(ConfigureError::Settings(errors)) if errors.is_empty() => {
+                self.refuse(used.name.place, "the plugin refuses its settings without saying why", None)
+            }
             Err(ConfigureError::Settings(errors)) => {
                 for error in errors {
                     self.errors.error(used.settings.place_of(&error.pointer), error.message, None);

@@ -1,0 +1,93 @@
+//! 1xx responses and `Expect: 100-continue`.
+
+use crate::harness::{Gate, Origin, Proxy};
+
+const EXPECTING: &str =
+    "POST /upload HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n";
+
+#[test]
+fn the_origin_decides_whether_the_body_is_wanted() {
+    let origin = Origin::start(|mut peer| {
+        let head = peer.head().expect("a request");
+        assert_eq!(head.header("expect"), Some("100-continue"));
+        peer.send("HTTP/1.1 100 Continue\r\n\r\n");
+        let request = peer.finish_request(head);
+        peer.answer(&String::from_utf8_lossy(&request.body));
+        peer.request();
+    });
+    let proxy = Proxy::before(&origin);
+    let mut client = proxy.client();
+    client.send(EXPECTING);
+    assert_eq!(client.response_head().status(), 100);
+    client.send("body");
+    assert_eq!(client.response_head().status(), 200);
+    assert_eq!(client.take(4), b"body");
+    assert_eq!(proxy.line_of("/upload").outcome(), "ok");
+}
+
+#[test]
+fn a_body_that_the_origin_does_not_want_is_never_sent() {
+    let origin = Origin::start(|mut peer| {
+        peer.head();
+        peer.send("HTTP/1.1 417 Expectation Failed\r\nContent-Length: 2\r\n\r\nno");
+        assert!(
+            peer.is_at_end(),
+            "the connection was used again before the body of the first request"
+        );
+    });
+    let proxy = Proxy::before(&origin);
+    let mut client = proxy.client();
+    client.send(EXPECTING);
+    let response = client.response();
+    assert_eq!((response.status, response.text().as_str()), (417, "no"));
+    // Whether the body still comes is not known, so nothing after it can be told from it.
+    assert!(client.is_at_end());
+    let line = proxy.line_of("/upload");
+    assert_eq!((line.outcome(), line.status()), ("ok", 417));
+    origin.wait_for_ends(1);
+}
+
+#[test]
+fn a_filter_refuses_an_upload_before_it_is_sent() {
+    let proxy = Proxy::start(
+        r#"listener "web" "127.0.0.1:0" {
+            filters { acl { rule "deny" { method "POST" } } }
+            route { respond 200 }
+        }"#,
+    );
+    let mut client = proxy.client();
+    client.send(EXPECTING);
+    assert_eq!(client.response_head().status(), 403);
+    assert_eq!(proxy.line_of("/upload").outcome(), "filter-reply");
+}
+
+#[test]
+fn early_hints_arrive_at_once_and_as_often_as_sent() {
+    let seen = Gate::default();
+    let gate = seen.clone();
+    let origin = Origin::start(move |mut peer| {
+        peer.request();
+        peer.send("HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </b.css>\r\n\r\n");
+        gate.wait();
+        peer.answer("page");
+        peer.request();
+    });
+    let proxy = Proxy::before(&origin);
+    let mut client = proxy.client();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    for link in ["</a.css>", "</b.css>"] {
+        let hint = client.response_head();
+        assert_eq!((hint.status(), hint.header("link")), (103, Some(link)));
+        assert_eq!(
+            (hint.header("connection"), hint.header("content-length")),
+            (None, None)
+        );
+    }
+    seen.open();
+    let response = client.response();
+    assert_eq!(
+        (response.text().as_str(), response.header("link")),
+        ("page", None)
+    );
+    assert_eq!(proxy.line_of("/").outcome(), "ok");
+}
