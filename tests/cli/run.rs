@@ -42,20 +42,30 @@ fn a_proxy_that_is_told_to_stop_finishes_what_it_does_and_exits_with_0() {
     let gate = finish.clone();
     let origin = Origin::start(move |mut peer| {
         peer.request();
+        peer.answer("ok");
+        peer.request();
         peer.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nha");
         gate.wait();
         peer.send("lf");
         peer.request();
     });
-    let mut proxy = Proxy::before(&origin);
+    let text = r#"
+        listener "web" "127.0.0.1:0" {
+            timeouts request-head="10m" idle="10m"
+            route { cluster "origin" }
+        }
+        cluster "origin" { endpoint "ORIGIN" }"#;
+    let mut proxy = Proxy::start(&config(text, &[("ORIGIN", &origin)]));
     let mut idle = proxy.client();
+    let mut used = proxy.client();
+    assert_eq!(used.get("/first").text(), "ok");
     let mut busy = proxy.client();
     busy.send("GET /busy HTTP/1.1\r\nHost: a\r\n\r\n");
     busy.response_head();
     assert_eq!(busy.take(2), b"ha");
     proxy.signal(Signal::TERM);
     proxy.log_line("draining");
-    assert!(idle.is_at_end());
+    assert!(idle.is_at_end() && used.is_at_end());
     assert!(
         std::net::TcpStream::connect(proxy.address("web")).is_err(),
         "it still accepts"

@@ -28,7 +28,7 @@ mod wire;
 pub(crate) use client::{Client, Response};
 pub(crate) use gate::Gate;
 pub(crate) use head::Head;
-pub(crate) use origin::{Origin, Peer, Request, closed_port, deaf_port};
+pub(crate) use origin::{Origin, closed_port, deaf_port};
 pub(crate) use proxy::{AccessLine, Proxy, binary, cache_dir, whole};
 pub(crate) use wire::Wire;
 

@@ -39,7 +39,7 @@ pub(crate) struct AccessLine(pub(crate) Value);
 
 impl Proxy {
     /// Starts the proxy with this configuration and waits until it is in force. Addresses are `127.0.0.1:0`: [`Proxy::address`] tells the
-    /// port. Without a `process` node there is one worker, and a log in JSON, which [`Proxy::access_line`] needs.
+    /// port. The log level stays at "info", which the harness reads. Without a `process` node there is one worker, and a log in JSON, which [`Proxy::access_line`] needs.
     pub(crate) fn start(text: &str) -> Proxy {
         Proxy::try_start(text).unwrap_or_else(|said| panic!("the proxy did not start:\n{said}"))
     }
@@ -222,11 +222,14 @@ impl Drop for Proxy {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
-            eprintln!(
-                "log of the proxy:\n{}\naccess lines:\n{}",
-                self.log.all().join("\n"),
-                self.access.all().join("\n")
-            );
+            #[expect(clippy::print_stderr, reason = "the test has failed; this says why")]
+            {
+                eprintln!(
+                    "log of the proxy:\n{}\naccess lines:\n{}",
+                    self.log.all().join("\n"),
+                    self.access.all().join("\n")
+                );
+            }
         }
     }
 }

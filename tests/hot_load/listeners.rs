@@ -121,6 +121,18 @@ fn a_relay_on_a_removed_tcp_listener_goes_on_to_its_own_end() {
 }
 
 #[test]
+fn the_drain_timeout_bounds_a_relay_of_a_removed_listener() {
+    let origin = server(echo);
+    let process = "process { workers 1; log format=\"json\"; drain-timeout \"200ms\" }\n";
+    let raw = format!("listener \"raw\" \"127.0.0.1:0\" {{ protocol \"tcp\"; route {{ cluster \"c\" }} }}\ncluster \"c\" {{ endpoint \"{origin}\" }}\n");
+    let proxy = Proxy::start(&format!("{process}{}{raw}", responding("web")));
+    let mut open = established(proxy.address("raw"));
+    proxy.reload(&format!("{process}{}", responding("web"))).expect("it is valid");
+    crate::tcp::ends_by_reset(&mut open);
+    assert_eq!(proxy.client().get("/").text(), "web");
+}
+
+#[test]
 fn a_listener_changes_its_protocol() {
     let origin = server(echo);
     let address = free_address();

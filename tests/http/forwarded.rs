@@ -100,3 +100,16 @@ fn without_claims_the_headers_name_the_peer_and_forwarded_is_not_made_up() {
     assert_eq!(request.header("host"), Some("Shop.Example:8080"));
     assert_eq!(proxy.line_of("/").text("host"), "shop.example");
 }
+
+#[test]
+fn several_lines_of_a_chain_are_one_chain() {
+    let origin = Origin::echo();
+    let proxy = Proxy::start(&config(TRUSTING, &[("ORIGIN", &origin)]));
+    let lines = "X-Forwarded-For: 203.0.113.9\r\nX-Other: 1\r\nX-Forwarded-For: 198.51.100.7\r\n";
+    let request = proxy.client().ask("GET", "/", lines).echoed();
+    assert_eq!(
+        request.header("x-forwarded-for"),
+        Some("203.0.113.9, 198.51.100.7, 127.0.0.1")
+    );
+    assert_eq!(proxy.line_of("/").text("client"), "198.51.100.7");
+}

@@ -103,7 +103,8 @@ fn a_head_that_does_not_end_in_time_is_answered_with_408() {
 #[test]
 fn an_idle_connection_is_closed_without_a_word() {
     let origin = Origin::named("ok");
-    let proxy = proxy("timeouts idle=\"300ms\"", &origin);
+    // Were it taken for the beginning of a request, it would last longer than this test is patient.
+    let proxy = proxy("timeouts idle=\"300ms\" request-head=\"10m\"", &origin);
     let mut fresh = proxy.client();
     assert!(fresh.is_at_end());
     let mut used = proxy.client();
@@ -136,4 +137,19 @@ fn a_connection_beyond_the_limit_is_closed() {
     assert_eq!(first.get("/").text(), "ok");
     first.finish();
     assert!(first.is_at_end());
+}
+
+#[test]
+fn the_line_of_a_refused_request_does_not_wait_for_the_downstream_to_leave() {
+    let origin = Origin::named("ok");
+    let proxy = proxy("limits body-bytes-max=\"4B\"", &origin);
+    let mut client = proxy.client();
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n");
+    assert_eq!(client.response().status, 413);
+    // The proxy reads on for two seconds, so that the answer is not lost.
+    let active = proxy
+        .access_line(|line| line.status() == 413)
+        .number("active_us");
+    assert!(active < 1_900_000, "{active}");
+    assert!(client.try_send("abcde"), "the connection was reset");
 }

@@ -4,6 +4,7 @@ mod aborts;
 mod access_log;
 mod balancing;
 mod bodies;
+mod concurrency;
 mod forwarded;
 mod framing;
 mod hop_headers;

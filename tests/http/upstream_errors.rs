@@ -232,7 +232,7 @@ fn bytes_after_the_end_of_a_response_are_not_delivered_and_spoil_the_connection(
 }
 
 #[test]
-fn an_answer_to_an_unfinished_request_is_delivered_and_ends_both_connections() {
+fn an_answer_to_an_unfinished_request_is_delivered_and_ends_both_connections_at_once() {
     let origin = Origin::start(|mut peer| {
         peer.head();
         peer.send("HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno");
@@ -245,4 +245,43 @@ fn an_answer_to_an_unfinished_request_is_delivered_and_ends_both_connections() {
     assert_eq!((response.status, response.text().as_str()), (403, "no"));
     assert!(client.is_at_end());
     origin.wait_for_ends(1);
+}
+
+#[test]
+fn a_response_head_beyond_the_limits_is_a_502() {
+    let long = format!(
+        "HTTP/1.1 200 OK\r\nX: {}\r\nContent-Length: 0\r\n\r\n",
+        "a".repeat(70 * 1024)
+    );
+    let many = format!(
+        "HTTP/1.1 200 OK\r\n{}Content-Length: 0\r\n\r\n",
+        "X: 1\r\n".repeat(200)
+    );
+    let origin = Origin::answering(move |request| {
+        if request.head.target() == "/long" {
+            long.clone()
+        } else {
+            many.clone()
+        }
+        .into()
+    });
+    let proxy = proxy("", &origin);
+    let mut client = proxy.client();
+    for path in ["/long", "/many"] {
+        assert_eq!(client.get(path).status, 502, "{path}");
+        assert_eq!(proxy.line_of(path).outcome(), "upstream-invalid", "{path}");
+    }
+}
+
+#[test]
+fn an_interim_response_alone_is_no_answer() {
+    let origin = Origin::start(|mut peer| {
+        peer.request();
+        peer.send("HTTP/1.1 103 Early Hints\r\n\r\n");
+    });
+    let proxy = proxy("", &origin);
+    let mut client = proxy.client();
+    assert_eq!(client.get("/hint").status, 502);
+    assert_eq!(proxy.line_of("/hint").outcome(), "upstream-reset");
+    assert_eq!(origin.requests().len(), 1);
 }

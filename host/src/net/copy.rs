@@ -1,6 +1,7 @@
-//! Moves bytes between two streams: through a lent buffer at first, by `splice(2)` once a direction has proved to be bulk.
+//! Moves bytes between two streams: through a lent buffer, or by `splice(2)` while a direction carries bulk.
 //!
-//! Splicing saves the copy into and out of user space, but a pipe costs three system calls to make, so short exchanges never get one.
+//! Splicing saves the copy into and out of user space and costs two more steps in the kernel, so it pays for long runs only: a direction is
+//! spliced after some reads in a row have filled the buffer, until little arrives at a time again.
 
 use super::buffer::Buffer;
 use super::stream::Stream;
@@ -12,8 +13,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 
-/// What a direction carries through a buffer before it is spliced.
-pub const BULK_BYTES: u64 = 256 * 1024;
+/// From this much on a run of bytes of known length is worth splicing.
+pub const BULK_BYTES: u64 = 128 * 1024;
+/// Reads in a row that fill the buffer before a direction is spliced.
+const FULL_READS: u32 = 4;
+/// Less than this at a time is no bulk.
+const SMALL_BYTES: u64 = 8 * 1024;
 
 /// How a relay ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,7 +89,8 @@ async fn direction(
         moved.set(moved.get() + count);
         timer.set(idle);
     };
-    while moved.get() < BULK_BYTES {
+    let mut full_reads = 0;
+    loop {
         from.readable().await.map_err(|_| Side::Reading)?;
         let mut buffer = Buffer::take();
         let count = from.read_buf(&mut *buffer).await.map_err(|_| Side::Reading)?;
@@ -93,20 +99,27 @@ async fn direction(
         }
         to.write_all(&buffer).await.map_err(|_| Side::Writing)?;
         active(count as u64);
+        full_reads = if count == buffer.capacity() { full_reads + 1 } else { 0 };
+        drop(buffer);
+        if full_reads == FULL_READS {
+            full_reads = 0;
+            splice_bulk(from, to, &active).await?;
+        }
     }
-    splice_to_end(from, to, &active).await
 }
 
-async fn splice_to_end(from: &mut ReadHalf<'_>, to: &mut WriteHalf<'_>, active: &dyn Fn(u64)) -> Result<(), Side> {
-    let mut splicer = Splicer::new().map_err(|_| Side::Reading)?;
+/// Splices until little arrives at a time, or nothing more: the caller's next read tells which.
+async fn splice_bulk(from: &mut ReadHalf<'_>, to: &mut WriteHalf<'_>, active: &dyn Fn(u64)) -> Result<(), Side> {
+    let mut splicer = Splicer::take().map_err(|_| Side::Reading)?;
     loop {
         let count = splicer.fill(from.as_ref(), u64::MAX).await.map_err(|_| Side::Reading)?;
-        if count == 0 {
-            return to.shutdown().await.map_err(|_| Side::Writing);
-        }
         active(count);
         splicer.empty(to.as_ref()).await.map_err(|_| Side::Writing)?;
         active(0);
+        if count < SMALL_BYTES {
+            splicer.give_back();
+            return Ok(());
+        }
     }
 }
 
@@ -117,9 +130,17 @@ mod splice {
     //! A pipe between two sockets.
 
     use super::*;
+    use std::cell::RefCell;
     use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
     use std::os::fd::OwnedFd;
     use tokio::io::Interest;
+
+    /// Bounds the pipes that a worker keeps: 8, with no bytes in them.
+    const KEPT_MAX: usize = 8;
+
+    thread_local! {
+        static KEPT: RefCell<Vec<Splicer>> = const { RefCell::new(Vec::new()) };
+    }
 
     /// Asked for; where the system's limit for unprivileged pipes is lower, the default (64 KiB) stays.
     const PIPE_BYTES: usize = 512 * 1024;
@@ -133,11 +154,23 @@ mod splice {
     }
 
     impl Splicer {
-        /// A new, empty pipe. Fails when the process is out of descriptors.
-        pub fn new() -> io::Result<Splicer> {
+        /// An empty pipe: one that the worker has kept, or a new one. Fails when the process is out of descriptors.
+        pub fn take() -> io::Result<Splicer> {
+            if let Some(kept) = KEPT.with_borrow_mut(Vec::pop) {
+                return Ok(kept);
+            }
             let (read_end, write_end) = pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC)?;
             let _ = fcntl_setpipe_size(&write_end, PIPE_BYTES);
             Ok(Splicer { read_end, write_end, held_bytes: 0 })
+        }
+
+        /// Keeps the pipe for the next one to take it, if it is empty. One that is only dropped is closed.
+        pub fn give_back(self) {
+            KEPT.with_borrow_mut(|kept| {
+                if self.held_bytes == 0 && kept.len() < KEPT_MAX {
+                    kept.push(self);
+                }
+            });
         }
 
         /// Takes what `from` has, up to `limit` bytes; 0 at its end. The pipe must be empty.
@@ -180,9 +213,12 @@ mod splice {
 
     impl Splicer {
         /// Never fails here.
-        pub fn new() -> io::Result<Splicer> {
+        pub fn take() -> io::Result<Splicer> {
             Ok(Splicer(Buffer::take()))
         }
+
+        /// The buffer returns to its pool.
+        pub fn give_back(self) {}
 
         /// Takes what `from` has, up to `limit` bytes; 0 at its end.
         pub async fn fill(&mut self, from: &TcpStream, limit: u64) -> io::Result<u64> {
@@ -266,7 +302,7 @@ mod tests {
     #[tokio::test]
     async fn a_half_close_passes_and_the_other_direction_goes_on() {
         with_wheel(async {
-            for size in [1, BULK_BYTES as usize - 1, BULK_BYTES as usize, 5 * BULK_BYTES as usize + 3] {
+            for size in [1, SMALL_BYTES as usize, BULK_BYTES as usize, 40 * BULK_BYTES as usize + 3] {
                 let bytes: Vec<u8> = (0..size).map(|i| (i * 31 % 251) as u8).collect();
                 let (received, answer, end) = through_relay(bytes.clone()).await;
                 assert!(received == bytes, "{size} bytes arrived changed");

@@ -22,7 +22,8 @@ impl Stream {
         Ok(Stream::Tcp(stream))
     }
 
-    /// Ready when a read would return bytes, the end or an error. Holds no buffer while it waits.
+    /// Ready when a read would return bytes, the end or an error, or at times nothing: a connection that was just accepted counts as ready
+    /// until a read finds it is not. Holds no buffer while it waits.
     pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Stream::Tcp(stream) => stream.poll_read_ready(cx),

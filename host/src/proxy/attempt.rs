@@ -8,7 +8,6 @@ use super::body::RequestBody;
 use super::connection::Connection;
 use super::context::RequestContext;
 use super::http::{Ended, Next};
-use super::local_reply;
 use super::outcome::{Outcome, Stop};
 use super::response::{self, Delivered, Delivery, NoAnswer};
 use super::tunnel;
@@ -238,16 +237,9 @@ async fn conclude(
                 pool::put(&target.cluster.endpoints[picked.position].state, dialled.stream, target.cluster.idle_timeout);
             }
             ctx.timers.data = Some(ctx.lap());
-            let keep = downstream_reusable && body.is_done();
-            if !body.is_done() {
-                local_reply::linger(connection).await;
-            }
-            Ended { outcome: Outcome::Ok, status, next: if keep { Next::Keep } else { Next::Close } }
+            Ended { outcome: Outcome::Ok, status, next: after_response(downstream_reusable, body) }
         }
-        Delivered::Replaced { stop, keep } => {
-            let keep = keep && body.is_done();
-            Ended { outcome: Outcome::Stopped(stop), status, next: if keep { Next::Keep } else { Next::Close } }
-        }
+        Delivered::Replaced { stop, keep } => Ended { outcome: Outcome::Stopped(stop), status, next: after_response(keep, body) },
         Delivered::Broken(outcome) => {
             if outcome != Outcome::DownstreamAborted {
                 connection.stream.reset_on_close();
@@ -259,5 +251,14 @@ async fn conclude(
             ctx.timers.data = Some(ctx.lap());
             Ended { outcome, status, next: Next::Close }
         }
+    }
+}
+
+/// What becomes of the downstream connection after a whole response; `keep` is whether that response leaves it open.
+fn after_response(keep: bool, body: &RequestBody) -> Next {
+    match (body.is_done(), keep) {
+        (true, true) => Next::Keep,
+        (true, false) => Next::Close,
+        (false, _) => Next::Linger,
     }
 }

@@ -1,6 +1,7 @@
 //! One downstream connection, and the register of those that a worker has on a listener.
 
 use crate::http::ConnectionFacts;
+use crate::net::buffer::Buffer;
 use crate::net::stream::Stream;
 use crate::net::timer::Timer;
 use crate::snapshot::Bound;
@@ -9,8 +10,15 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
+
+/// How long a connection that is being closed is read on, so that the peer gets the answer before a reset.
+const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
+/// How many bytes are thrown away meanwhile.
+const LINGER_BYTES_MAX: usize = 256 * 1024;
 
 /// A downstream connection.
 #[derive(Debug)]
@@ -44,6 +52,29 @@ impl Connection {
     /// Counts bytes sent to the downstream.
     pub fn count_sent(&self, count: usize) {
         self.facts.upstream_bytes.fetch_add(count as u64, Ordering::Relaxed);
+    }
+
+    /// Closes so that the peer can read the answer: closing a socket that has unread bytes resets it, which may destroy what the peer has
+    /// not read yet.
+    pub async fn linger(mut self) {
+        self.timer().set(LINGER_TIMEOUT);
+        let timer = self.register.timer();
+        let stream = &mut self.stream;
+        let drained = async {
+            stream.shutdown().await?;
+            let mut thrown_away = 0;
+            let mut buffer = Buffer::take();
+            while thrown_away < LINGER_BYTES_MAX {
+                buffer.clear();
+                match stream.read_buf(&mut *buffer).await? {
+                    0 => break,
+                    count => thrown_away += count,
+                }
+            }
+            std::io::Result::Ok(())
+        };
+        // However it ends, the connection is closed.
+        let _ = timer.within(drained).await;
     }
 }
 

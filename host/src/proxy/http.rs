@@ -9,7 +9,7 @@ use super::body::RequestBody;
 use super::connection::Connection;
 use super::context::{LentContext, RequestContext};
 use super::forwarded;
-use super::local_reply::{self, Answer, Closing};
+use super::local_reply::{self, Answer};
 use super::outcome::{Outcome, Stop};
 use crate::filter::{self, Halt};
 use crate::http::{Parsed, TargetForm, parse_request};
@@ -17,6 +17,7 @@ use crate::net::buffer::Buffer;
 use crate::observe::access;
 use crate::snapshot::{Action, Bound, HttpListener, Protocol, Route};
 use crate::upstream::Cluster;
+use futures_util::FutureExt;
 use std::sync::Arc;
 use tokio::io::AsyncReadExt;
 
@@ -26,6 +27,8 @@ pub(super) enum Next {
     /// It is at the start of the next request.
     Keep,
     Close,
+    /// As [`Next::Close`], while the downstream may still be sending: it is to read the answer first.
+    Linger,
 }
 
 /// How a request ended.
@@ -48,8 +51,10 @@ pub(super) struct Way {
 /// Serves a connection until one side has had enough. An idle connection holds no buffer and no request state.
 pub async fn serve_connection(mut connection: Connection) {
     while wait_for_request(&connection).await {
-        if Box::pin(serve_requests(&mut connection)).await == Next::Close {
-            break;
+        match Box::pin(serve_requests(&mut connection)).await {
+            Next::Keep => {}
+            Next::Close => break,
+            Next::Linger => return connection.linger().await,
         }
     }
 }
@@ -69,8 +74,15 @@ async fn wait_for_request(connection: &Connection) -> bool {
 /// Serves requests, pipelined ones in order, until none has begun to arrive.
 async fn serve_requests(connection: &mut Connection) -> Next {
     let mut input = Buffer::take();
+    let mut arrived = match connection.stream.read_buf(&mut *input).now_or_never() {
+        // A connection that was just accepted counts as readable before anything is there.
+        None => return Next::Keep,
+        Some(Ok(0) | Err(_)) => return Next::Close,
+        Some(Ok(count)) => count,
+    };
     loop {
         let mut ctx = RequestContext::lend(&connection.facts);
+        connection.count_received(std::mem::take(&mut arrived));
         let bound = connection.current();
         let Protocol::Http(http) = &bound.listener.protocol else { return Next::Close };
         let next = match read_head(connection, http, &mut input, &mut ctx).await {
@@ -78,13 +90,15 @@ async fn serve_requests(connection: &mut Connection) -> Next {
             Ok(false) => return Next::Close,
             Err(stop) => {
                 let answer = Answer::plain(stop);
-                let ended = local_reply::send(connection, &mut ctx, answer, Closing::Lingering).await;
+                let ended = local_reply::send(connection, &mut ctx, answer, Next::Linger).await;
                 finish(connection, &Way { generation: bound.snapshot.generation, ..Way::default() }, &ctx, ended);
-                Next::Close
+                ended.next
             }
         };
-        if next == Next::Close || connection.is_draining() {
-            return Next::Close;
+        match next {
+            Next::Keep if connection.is_draining() => return Next::Close,
+            Next::Keep => {}
+            Next::Close | Next::Linger => return next,
         }
         if input.is_empty() {
             return Next::Keep;
@@ -196,13 +210,13 @@ async fn reply(
     if let Some(route) = &way.route {
         answer.pass_back(ctx, &route.filters);
     }
-    let closing = match body.skip_buffered(input) {
-        true if answer.closes() => Closing::Lingering,
-        true if ctx.exchange().request.keep_alive() => Closing::No,
-        true => Closing::Now,
-        false => Closing::Lingering,
+    let next = match body.skip_buffered(input) {
+        true if answer.closes() => Next::Linger,
+        true if ctx.exchange().request.keep_alive() => Next::Keep,
+        true => Next::Close,
+        false => Next::Linger,
     };
-    local_reply::send(connection, ctx, answer, closing).await
+    local_reply::send(connection, ctx, answer, next).await
 }
 
 /// The access line.

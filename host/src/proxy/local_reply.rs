@@ -10,24 +10,8 @@ use crate::http::{BodyLength, Exchange, write_response};
 use crate::net::buffer::Buffer;
 use crate::route::{Captures, TemplateFacts, matched_path, render};
 use std::cell::RefCell;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-/// How long a connection that is being closed is read on, so that the peer gets the answer before a reset.
-const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
-/// How many bytes are thrown away meanwhile.
-const LINGER_BYTES_MAX: usize = 256 * 1024;
-
-/// What becomes of the downstream connection after an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Closing {
-    /// It is kept, unless the worker drains.
-    No,
-    /// The downstream sends nothing more.
-    Now,
-    /// The downstream may still be sending.
-    Lingering,
-}
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::io::AsyncWriteExt;
 
 /// An answer to give instead of an upstream's.
 #[derive(Debug)]
@@ -140,13 +124,13 @@ fn rendered(exchange: &Exchange, matcher: &RouteMatch, templates: &[&Template]) 
     templates.iter().map(|template| render(template, &facts)).collect()
 }
 
-/// Sends an answer.
-pub(super) async fn send(connection: &mut Connection, ctx: &mut RequestContext, mut answer: Answer, closing: Closing) -> Ended {
+/// Sends an answer. `next` is what then becomes of the downstream connection if it took the answer and the worker does not drain.
+pub(super) async fn send(connection: &mut Connection, ctx: &mut RequestContext, mut answer: Answer, next: Next) -> Ended {
     answer.prepare(ctx.exchange_mut());
     if answer.silent {
         return Ended { outcome: answer.outcome, status: 0, next: Next::Close };
     }
-    let next = if closing == Closing::No && !connection.is_draining() { Next::Keep } else { Next::Close };
+    let next = if next == Next::Keep && connection.is_draining() { Next::Close } else { next };
     let status = ctx.exchange().response.status();
     let out = serialise(ctx.exchange_mut(), &answer.body, next == Next::Keep);
     let idle = connection.current().listener.idle_timeout;
@@ -156,9 +140,6 @@ pub(super) async fn send(connection: &mut Connection, ctx: &mut RequestContext, 
     connection.count_sent(out.len());
     if !matches!(sent, Ok(Ok(()))) {
         return Ended { outcome: Outcome::DownstreamAborted, status, next: Next::Close };
-    }
-    if closing == Closing::Lingering {
-        linger(connection).await;
     }
     Ended { outcome: answer.outcome, status, next }
 }
@@ -174,28 +155,6 @@ fn serialise(exchange: &mut Exchange, body: &[u8], keep_alive: bool) -> Buffer {
         out.extend_from_slice(body);
     }
     out
-}
-
-/// Lets the peer read the answer: closing a socket that has unread bytes resets it, which may destroy what the peer has not read yet.
-pub(super) async fn linger(connection: &mut Connection) {
-    connection.timer().set(LINGER_TIMEOUT);
-    let timer = connection.register.timer();
-    let stream = &mut connection.stream;
-    let drained = async {
-        stream.shutdown().await?;
-        let mut thrown_away = 0;
-        let mut buffer = Buffer::take();
-        while thrown_away < LINGER_BYTES_MAX {
-            buffer.clear();
-            match stream.read_buf(&mut *buffer).await? {
-                0 => break,
-                count => thrown_away += count,
-            }
-        }
-        std::io::Result::Ok(())
-    };
-    // However it ends, the connection is closed.
-    let _ = timer.within(drained).await;
 }
 
 /// The `Date` of now (RFC 9110 section 6.6.1), made once a second.

@@ -269,7 +269,7 @@ async fn splice(
     ctx: &mut RequestContext,
     target: &Target,
 ) -> Result<(), Outcome> {
-    let mut splicer = Splicer::new().map_err(|_| Outcome::UpstreamAborted)?;
+    let mut splicer = Splicer::take().map_err(|_| Outcome::UpstreamAborted)?;
     while let Some(left) = reader.fixed_left() {
         timer.set(target.timeouts.response);
         let count = match timer.within(splicer.fill(upstream.as_ref(), left)).await {
@@ -285,6 +285,7 @@ async fn splice(
         reader.passed(count);
         ctx.exchange().connection.upstream_bytes.fetch_add(count, Ordering::Relaxed);
     }
+    splicer.give_back();
     Ok(())
 }
 

@@ -62,7 +62,7 @@ impl HttpFilter for Headers {
             TemplatePhase::Response,
             &mut errors,
         );
-        let tag = format!("headers:{:016x}", tollgate_plugin_sdk::settings::digest());
+        let tag = format!("headers.{:016x}", tollgate_plugin_sdk::settings::digest());
         let headers = Headers {
             request,
             response,
