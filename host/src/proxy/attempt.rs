@@ -5,18 +5,19 @@
 //! harm: idempotent, and its body still in hand. Nothing else is tried twice.
 
 use super::body::RequestBody;
+use super::connect::{Reuse, connect};
 use super::connection::Connection;
 use super::context::RequestContext;
 use super::http::{Ended, Next};
 use super::outcome::{Outcome, Stop};
 use super::response::{self, Delivered, Delivery, NoAnswer};
 use super::tunnel;
-use crate::balance::{PickError, Picked};
+use crate::balance::Picked;
 use crate::http::{Limits, write_request};
 use crate::net::buffer::Buffer;
 use crate::net::timer::Timer;
 use crate::snapshot::Route;
-use crate::upstream::{Cluster, DialError, Dialled, checkout, dial, pool};
+use crate::upstream::{Cluster, Dialled, pool};
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::pin;
@@ -25,9 +26,6 @@ use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
-
-/// Endpoints tried for one request when connecting fails.
-const CONNECTS_MAX: usize = 3;
 
 /// Where a request goes and how long that may take.
 #[derive(Debug)]
@@ -64,12 +62,12 @@ pub(super) async fn run(
     let repeatable = ctx.exchange().request.is_idempotent() && body.is_done();
     let key = target.cluster.picker.key(ctx.exchange());
     let mut tried = Vec::new();
-    let mut fresh = false;
+    let mut reuse = if repeatable { Reuse::Any } else { Reuse::Recent };
     loop {
-        let (picked, mut dialled) = connect(&target.cluster, key, ctx, connection.timer(), repeatable, fresh, &mut tried).await?;
+        let (picked, mut dialled) = connect_for(target, key, ctx, connection.timer(), reuse, &mut tried).await?;
         let answer = exchange(connection, &mut dialled, &out, input, body, ctx, target).await;
         match answer {
-            Err(NoAnswer::Lost) if dialled.reused && repeatable && !fresh => fresh = true,
+            Err(NoAnswer::Lost) if dialled.reused && repeatable => reuse = Reuse::No,
             Err(no_answer) => return Err(no_answer.stop()),
             Ok(delivery) => return Ok(conclude(connection, dialled, picked, delivery, (input, body), ctx, target).await),
         }
@@ -86,46 +84,32 @@ fn name_host(ctx: &mut RequestContext, cluster: &Cluster) {
     }
 }
 
-/// A connection to a picked endpoint; an endpoint that cannot be connected to is passed over for the next.
-async fn connect(
-    cluster: &Cluster,
+/// A connection for the request, with what the access line will say about it.
+async fn connect_for(
+    target: &Target,
     key: u64,
     ctx: &mut RequestContext,
     timer: &Timer,
-    repeatable: bool,
-    fresh: bool,
+    reuse: Reuse,
     tried: &mut Vec<usize>,
 ) -> Result<(Picked, Dialled), Stop> {
-    let mut stop = None;
     ctx.lap();
-    for _ in 0..CONNECTS_MAX {
-        let picked = match cluster.picker.pick(key, tried) {
-            Ok(picked) => picked,
-            Err(PickError::Full) => return Err(stop.unwrap_or(Stop::EndpointsFull)),
-            Err(PickError::None) => return Err(stop.unwrap_or(Stop::NoEndpoint)),
-        };
-        let endpoint = &cluster.endpoints[picked.position];
-        ctx.attempts += 1;
-        ctx.endpoint = Some(picked.position);
-        if !fresh && let Some(dialled) = checkout(endpoint, repeatable) {
-            ctx.timers.connect = Some(Duration::ZERO);
-            return Ok((picked, dialled));
+    let failed_before = tried.len();
+    let connected = connect(&target.cluster, key, timer, reuse, tried).await;
+    let failed = tried.len() - failed_before;
+    match &connected {
+        Ok((picked, dialled)) => {
+            ctx.attempts += failed as u32 + 1;
+            ctx.endpoint = Some(picked.position);
+            ctx.timers.connect = Some(if dialled.reused { Duration::ZERO } else { ctx.lap() });
         }
-        match dial(cluster, endpoint, timer).await {
-            Ok(dialled) => {
-                ctx.timers.connect = Some(ctx.lap());
-                return Ok((picked, dialled));
-            }
-            Err(error) => {
-                endpoint.report_failure(&cluster.name, &error);
-                stop = Some(if matches!(error, DialError::Timeout) { Stop::ConnectTimeout } else { Stop::ConnectFailed });
-                tried.push(picked.position);
-            }
+        Err(_) => {
+            ctx.attempts += failed as u32;
+            ctx.endpoint = tried.last().copied();
         }
     }
-    Err(stop.unwrap_or(Stop::ConnectFailed))
+    connected
 }
-
 
 /// Sends what is in hand, then the rest of the body while the response already comes.
 async fn exchange(

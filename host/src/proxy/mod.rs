@@ -4,6 +4,7 @@
 
 mod attempt;
 mod body;
+mod connect;
 mod connection;
 mod context;
 mod forwarded;
