@@ -78,7 +78,11 @@ pub fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run { config } => lifecycle::run(&lifecycle::Options { config }),
         Command::Check { file, format } => check(&file, format),
-        Command::Plugin(PluginCommand::New { name, kind, language: Language::Rust }) => new_plugin(&name, kind),
+        Command::Plugin(PluginCommand::New {
+            name,
+            kind,
+            language: Language::Rust,
+        }) => new_plugin(&name, kind),
         Command::Plugin(PluginCommand::Inspect { file }) => inspect_plugin(&file),
     }
 }
@@ -109,7 +113,11 @@ fn check(file: &Path, format: CheckFormat) -> ExitCode {
     };
     diagnostics.extend(loaded.warnings.clone());
     let text = diagnostics.render(&loaded.sources, color);
-    let text = if good { format!("{text}{}: ok\n", file.display()) } else { text };
+    let text = if good {
+        format!("{text}{}: ok\n", file.display())
+    } else {
+        text
+    };
     report(format, diagnostics.to_json(&loaded.sources), text, good)
 }
 
@@ -119,7 +127,11 @@ fn report(format: CheckFormat, json: String, text: String, good: bool) -> ExitCo
         (CheckFormat::Text, true) => say(&text),
         (CheckFormat::Text, false) => return refuse(&text),
     }
-    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 fn new_plugin(name: &str, kind: KindArgument) -> ExitCode {
@@ -130,8 +142,13 @@ fn new_plugin(name: &str, kind: KindArgument) -> ExitCode {
     };
     match scaffold::create(Path::new(name), name, kind) {
         Ok(files) => {
-            let list: String = files.iter().map(|file| format!("{}\n", file.display())).collect();
-            say(&format!("{list}\nnext: cd {name} && cargo test && cargo plugin\n"));
+            let list: String = files
+                .iter()
+                .map(|file| format!("{}\n", file.display()))
+                .collect();
+            say(&format!(
+                "{list}\nnext: cd {name} && cargo test && cargo plugin\n"
+            ));
             ExitCode::SUCCESS
         }
         Err(error) => refuse(&format!("{}\n", chain(&error))),
@@ -143,7 +160,10 @@ fn inspect_plugin(file: &Path) -> ExitCode {
         Ok(bytes) => bytes,
         Err(error) => return refuse(&format!("{}: {error}\n", file.display())),
     };
-    let stem = file.file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
+    let stem = file
+        .file_stem()
+        .map(|stem| stem.to_string_lossy())
+        .unwrap_or_default();
     match inspect(&stem, &bytes) {
         Ok(inspection) => {
             say(&description(&inspection));
@@ -155,8 +175,15 @@ fn inspect_plugin(file: &Path) -> ExitCode {
 
 fn description(inspection: &crate::plugin::Inspection) -> String {
     let manifest = &inspection.manifest;
-    let schema = manifest.settings.as_ref().map_or_else(|| "none".to_owned(), |schema| format!("{schema:#}"));
-    let imports = if inspection.imports.is_empty() { "none".to_owned() } else { inspection.imports.join("\n          ") };
+    let schema = manifest
+        .settings
+        .as_ref()
+        .map_or_else(|| "none".to_owned(), |schema| format!("{schema:#}"));
+    let imports = if inspection.imports.is_empty() {
+        "none".to_owned()
+    } else {
+        inspection.imports.join("\n          ")
+    };
     format!(
         "name:     {}\nversion:  {}\nabout:    {}\nkind:     {}\ncontract: tollgate:plugin@{}\nimports:  {imports}\nsize:     {} bytes\nsha256:   {}\nsettings: {schema}\n",
         manifest.name,

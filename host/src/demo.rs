@@ -47,27 +47,45 @@ impl Demos {
             if let Some((_, _, running)) = self.0.remove(&address) {
                 running.abort();
             }
-            match crate::net::socket::bind_shared(address, 1).and_then(|mut sockets| TcpListener::from_std(sockets.remove(0))) {
+            match crate::net::socket::bind_shared(address, 1)
+                .and_then(|mut sockets| TcpListener::from_std(sockets.remove(0)))
+            {
                 Ok(socket) => {
                     tracing::info!(name = origin.name, %address, "demo origin");
                     let task = tokio::spawn(accept(socket, origin.kind, origin.name.clone()));
-                    self.0.insert(address, (origin.kind, origin.name.clone(), task.abort_handle()));
+                    self.0.insert(
+                        address,
+                        (origin.kind, origin.name.clone(), task.abort_handle()),
+                    );
                 }
-                Err(error) => errors.error(origin.address.place, format!("cannot listen on {address}: {error}"), None),
+                Err(error) => errors.error(
+                    origin.address.place,
+                    format!("cannot listen on {address}: {error}"),
+                    None,
+                ),
             }
         }
-        if errors.has_errors() { Err(errors) } else { Ok(()) }
+        if errors.has_errors() {
+            Err(errors)
+        } else {
+            Ok(())
+        }
     }
 
     /// Stops those that are not wanted any more.
     pub(crate) fn stop_unwanted(&mut self, wanted: &[DemoOrigin]) {
-        for (_, (_, _, running)) in self.0.extract_if(|address, _| !wanted.iter().any(|origin| origin.address.value == *address)) {
+        for (_, (_, _, running)) in self
+            .0
+            .extract_if(|address, _| !wanted.iter().any(|origin| origin.address.value == *address))
+        {
             running.abort();
         }
     }
 
     fn runs(&self, origin: &DemoOrigin) -> bool {
-        self.0.get(&origin.address.value).is_some_and(|(kind, name, _)| *kind == origin.kind && *name == origin.name)
+        self.0
+            .get(&origin.address.value)
+            .is_some_and(|(kind, name, _)| *kind == origin.kind && *name == origin.name)
     }
 }
 
@@ -95,7 +113,8 @@ async fn serve_http(stream: TcpStream, name: String) {
         let name = name.clone();
         async move { Ok::<_, Infallible>(respond(request, &name).await) }
     });
-    let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    let connection =
+        hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     // A connection that breaks concerns nobody else.
     let _ = connection.with_upgrades().await;
 }
@@ -106,16 +125,28 @@ async fn respond(mut request: Request<Incoming>, name: &str) -> Response<Body> {
         let upgrade = hyper::upgrade::on(&mut request);
         tokio::spawn(async move {
             if let Ok(upgraded) = upgrade.await {
-                echo_messages(WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, None).await).await;
+                echo_messages(
+                    WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, None)
+                        .await,
+                )
+                .await;
             }
         });
         let switching = Response::builder().status(StatusCode::SWITCHING_PROTOCOLS);
-        let switching = switching.header(CONNECTION, "upgrade").header(UPGRADE, "websocket").header(SEC_WEBSOCKET_ACCEPT, accept);
+        let switching = switching
+            .header(CONNECTION, "upgrade")
+            .header(UPGRADE, "websocket")
+            .header(SEC_WEBSOCKET_ACCEPT, accept);
         return built(switching, text(String::new()));
     }
     let path = request.uri().path();
-    let response = Response::builder().header("server", "tollgate-demo").header("x-origin", name);
-    if let Some(count) = path.strip_prefix("/bytes/").and_then(|count| count.parse::<u64>().ok()) {
+    let response = Response::builder()
+        .header("server", "tollgate-demo")
+        .header("x-origin", name);
+    if let Some(count) = path
+        .strip_prefix("/bytes/")
+        .and_then(|count| count.parse::<u64>().ok())
+    {
         let count = count.min(BYTES_MAX);
         return built(response.header("content-length", count), bytes(count));
     }
@@ -123,8 +154,15 @@ async fn respond(mut request: Request<Incoming>, name: &str) -> Response<Body> {
         return built(response.header("content-type", "text/plain"), events());
     }
     let description = describe(&request, name);
-    let received = request.into_body().collect().await.map_or(0, |body| body.to_bytes().len());
-    built(response.header("content-type", "text/plain"), text(format!("{description}body: {received} bytes\n")))
+    let received = request
+        .into_body()
+        .collect()
+        .await
+        .map_or(0, |body| body.to_bytes().len());
+    built(
+        response.header("content-type", "text/plain"),
+        text(format!("{description}body: {received} bytes\n")),
+    )
 }
 
 fn built(response: hyper::http::response::Builder, body: Body) -> Response<Body> {
@@ -134,7 +172,11 @@ fn built(response: hyper::http::response::Builder, body: Body) -> Response<Body>
 fn describe(request: &Request<Incoming>, name: &str) -> String {
     let mut description = format!("origin: {name}\n{} {}\n", request.method(), request.uri());
     for (header, value) in request.headers() {
-        let _ = writeln!(description, "{header}: {}", String::from_utf8_lossy(value.as_bytes()));
+        let _ = writeln!(
+            description,
+            "{header}: {}",
+            String::from_utf8_lossy(value.as_bytes())
+        );
     }
     description
 }
@@ -147,7 +189,9 @@ fn bytes(count: u64) -> Body {
     let chunk = Bytes::from(vec![b'x'; CHUNK]);
     let frames = futures_util::stream::unfold(count, move |left| {
         let chunk = chunk.slice(..usize::try_from(left).unwrap_or(CHUNK).min(CHUNK));
-        async move { (!chunk.is_empty()).then(|| (Ok(Frame::data(chunk.clone())), left - chunk.len() as u64)) }
+        async move {
+            (!chunk.is_empty()).then(|| (Ok(Frame::data(chunk.clone())), left - chunk.len() as u64))
+        }
     });
     StreamBody::new(frames).boxed_unsync()
 }
@@ -157,7 +201,10 @@ fn events() -> Body {
         if number > 0 {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
-        Some((Ok(Frame::data(Bytes::from(format!("event {number}\n")))), number + 1))
+        Some((
+            Ok(Frame::data(Bytes::from(format!("event {number}\n")))),
+            number + 1,
+        ))
     });
     StreamBody::new(frames).boxed_unsync()
 }

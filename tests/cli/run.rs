@@ -1,9 +1,10 @@
 //! `run`: start and stop.
 
 use super::{stderr, tollgate};
-use crate::harness::{Gate, Origin, Proxy, config};
+use crate::harness::{Gate, Origin, PATIENCE, Proxy, config};
 use rustix::process::Signal;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::time::Instant;
 
 #[test]
 fn a_bad_configuration_is_refused_with_exit_code_1() {
@@ -66,10 +67,7 @@ fn a_proxy_that_is_told_to_stop_finishes_what_it_does_and_exits_with_0() {
     proxy.signal(Signal::TERM);
     proxy.log_line("draining");
     assert!(idle.is_at_end() && used.is_at_end());
-    assert!(
-        std::net::TcpStream::connect(proxy.address("web")).is_err(),
-        "it still accepts"
-    );
+    wait_until_refused(proxy.address("web"));
     finish.open();
     assert_eq!(busy.take(2), b"lf");
     assert!(busy.is_at_end());
@@ -97,4 +95,12 @@ cluster "origin" { endpoint "ORIGIN" }
     proxy.log_line("drain timeout");
     assert!(client.is_at_end());
     assert_eq!(proxy.wait().code(), Some(0));
+}
+
+/// The workers close their sockets a moment after the log says that they will.
+fn wait_until_refused(address: SocketAddr) {
+    let deadline = Instant::now() + PATIENCE;
+    while TcpStream::connect(address).is_ok() {
+        assert!(Instant::now() < deadline, "it still accepts");
+    }
 }

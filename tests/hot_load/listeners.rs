@@ -34,7 +34,10 @@ fn a_listener_is_added_and_removed_and_the_other_one_notices_nothing() {
     assert_eq!(kept.get("/").text(), "first");
 
     proxy.reload(&responding("first")).expect("it is valid");
-    assert!(idle.is_at_end(), "an idle connection of the removed listener is closed");
+    assert!(
+        idle.is_at_end(),
+        "an idle connection of the removed listener is closed"
+    );
     assert!(is_refused(address));
     assert_eq!(kept.get("/").text(), "first");
     assert_eq!(proxy.client().get("/").text(), "first");
@@ -50,12 +53,26 @@ fn a_request_in_flight_on_a_removed_listener_is_answered_and_then_the_connection
             peer.answer("late");
         }
     });
-    let text = |also: &str| config(&format!("LISTENER\ncluster \"c\" {{ endpoint \"ORIGIN\" }}\n{also}"), &[("ORIGIN", &origin), ("LISTENER", &responding("other").replace("web", "other"))]);
-    let proxy = Proxy::start(&text("listener \"web\" \"127.0.0.1:0\" { route { cluster \"c\" } }\n"));
+    let text = |also: &str| {
+        config(
+            &format!("LISTENER\ncluster \"c\" {{ endpoint \"ORIGIN\" }}\n{also}"),
+            &[
+                ("ORIGIN", &origin),
+                ("LISTENER", &responding("other").replace("web", "other")),
+            ],
+        )
+    };
+    let proxy = Proxy::start(&text(
+        "listener \"web\" \"127.0.0.1:0\" { route { cluster \"c\" } }\n",
+    ));
     let mut client = proxy.client();
     client.send("GET /late HTTP/1.1\r\nHost: test\r\n\r\n");
     origin.request(0);
-    proxy.reload(&text("listener \"unused\" \"127.0.0.1:0\" { route { cluster \"c\" } }\n")).expect("it is valid");
+    proxy
+        .reload(&text(
+            "listener \"unused\" \"127.0.0.1:0\" { route { cluster \"c\" } }\n",
+        ))
+        .expect("it is valid");
     gate.open();
     let response = client.response();
     assert_eq!((response.status, response.text().as_str()), (200, "late"));
@@ -70,11 +87,19 @@ fn a_listener_moves_to_another_address_with_its_connections() {
     let proxy = Proxy::start(&listener("web", from, "before"));
     let mut kept = Client::connect(from);
     assert_eq!(kept.get("/").text(), "before");
-    proxy.reload(&listener("web", to, "after")).expect("it is valid");
+    proxy
+        .reload(&listener("web", to, "after"))
+        .expect("it is valid");
     assert_eq!(Client::connect(to).get("/").text(), "after");
     assert!(is_refused(from), "the old address is given up");
-    assert_eq!(kept.get("/").text(), "after", "a connection made at the old address is the listener's still");
-    proxy.reload(&listener("web", from, "back")).expect("it is valid");
+    assert_eq!(
+        kept.get("/").text(),
+        "after",
+        "a connection made at the old address is the listener's still"
+    );
+    proxy
+        .reload(&listener("web", from, "back"))
+        .expect("it is valid");
     assert_eq!(Client::connect(from).get("/").text(), "back");
     assert!(is_refused(to));
 }
@@ -82,14 +107,24 @@ fn a_listener_moves_to_another_address_with_its_connections() {
 #[test]
 fn an_address_passes_from_one_listener_to_another() {
     let (one, other) = (free_address(), free_address());
-    let text = |first: SocketAddr, second: SocketAddr| format!("{}{}", listener("a", first, "a"), listener("b", second, "b"));
+    let text = |first: SocketAddr, second: SocketAddr| {
+        format!(
+            "{}{}",
+            listener("a", first, "a"),
+            listener("b", second, "b")
+        )
+    };
     let proxy = Proxy::start(&text(one, other));
     let mut kept = Client::connect(one);
     assert_eq!(kept.get("/").text(), "a");
     proxy.reload(&text(other, one)).expect("it is valid");
     assert_eq!(Client::connect(one).get("/").text(), "b");
     assert_eq!(Client::connect(other).get("/").text(), "a");
-    assert_eq!(kept.get("/").text(), "a", "a connection stays with the listener that accepted it");
+    assert_eq!(
+        kept.get("/").text(),
+        "a",
+        "a connection stays with the listener that accepted it"
+    );
 }
 
 #[test]
@@ -97,18 +132,42 @@ fn an_address_that_is_taken_refuses_the_whole_reload() {
     let (_held, taken) = closed_port();
     let proxy = Proxy::start(&responding("first"));
     let free = free_address();
-    let broken = format!("{}{}{}", responding("changed"), listener("good", free, "x"), listener("bad", taken, "x"));
-    let refusal = proxy.reload(&broken).expect_err("another process has the address");
-    assert!(message(&refusal).contains(&format!("cannot listen on {taken}")), "{}", message(&refusal));
-    assert!(message(&refusal).contains("config.kdl:9:"), "{}", message(&refusal));
-    assert_eq!(proxy.client().get("/").text(), "first", "nothing of it is in force");
-    assert!(is_refused(free), "the sockets that could be bound are given back");
+    let broken = format!(
+        "{}{}{}",
+        responding("changed"),
+        listener("good", free, "x"),
+        listener("bad", taken, "x")
+    );
+    let refusal = proxy
+        .reload(&broken)
+        .expect_err("another process has the address");
+    assert!(
+        message(&refusal).contains(&format!("cannot listen on {taken}")),
+        "{}",
+        message(&refusal)
+    );
+    assert!(
+        message(&refusal).contains("config.kdl:9:"),
+        "{}",
+        message(&refusal)
+    );
+    assert_eq!(
+        proxy.client().get("/").text(),
+        "first",
+        "nothing of it is in force"
+    );
+    assert!(
+        is_refused(free),
+        "the sockets that could be bound are given back"
+    );
 }
 
 #[test]
 fn a_relay_on_a_removed_tcp_listener_goes_on_to_its_own_end() {
     let origin = server(echo);
-    let raw = format!("listener \"raw\" \"127.0.0.1:0\" {{ protocol \"tcp\"; route {{ cluster \"c\" }} }}\ncluster \"c\" {{ endpoint \"{origin}\" }}\n");
+    let raw = format!(
+        "listener \"raw\" \"127.0.0.1:0\" {{ protocol \"tcp\"; route {{ cluster \"c\" }} }}\ncluster \"c\" {{ endpoint \"{origin}\" }}\n"
+    );
     let proxy = Proxy::start(&format!("{}{raw}", responding("web")));
     let address = proxy.address("raw");
     let open = established(address);
@@ -124,10 +183,14 @@ fn a_relay_on_a_removed_tcp_listener_goes_on_to_its_own_end() {
 fn the_drain_timeout_bounds_a_relay_of_a_removed_listener() {
     let origin = server(echo);
     let process = "process { workers 1; log format=\"json\"; drain-timeout \"200ms\" }\n";
-    let raw = format!("listener \"raw\" \"127.0.0.1:0\" {{ protocol \"tcp\"; route {{ cluster \"c\" }} }}\ncluster \"c\" {{ endpoint \"{origin}\" }}\n");
+    let raw = format!(
+        "listener \"raw\" \"127.0.0.1:0\" {{ protocol \"tcp\"; route {{ cluster \"c\" }} }}\ncluster \"c\" {{ endpoint \"{origin}\" }}\n"
+    );
     let proxy = Proxy::start(&format!("{process}{}{raw}", responding("web")));
     let mut open = established(proxy.address("raw"));
-    proxy.reload(&format!("{process}{}", responding("web"))).expect("it is valid");
+    proxy
+        .reload(&format!("{process}{}", responding("web")))
+        .expect("it is valid");
     crate::tcp::ends_by_reset(&mut open);
     assert_eq!(proxy.client().get("/").text(), "web");
 }
@@ -136,12 +199,16 @@ fn the_drain_timeout_bounds_a_relay_of_a_removed_listener() {
 fn a_listener_changes_its_protocol() {
     let origin = server(echo);
     let address = free_address();
-    let raw = format!("listener \"web\" \"{address}\" {{ protocol \"tcp\"; route {{ cluster \"c\" }} }}\ncluster \"c\" {{ endpoint \"{origin}\" }}\n");
+    let raw = format!(
+        "listener \"web\" \"{address}\" {{ protocol \"tcp\"; route {{ cluster \"c\" }} }}\ncluster \"c\" {{ endpoint \"{origin}\" }}\n"
+    );
     let proxy = Proxy::start(&listener("web", address, "pong"));
     assert_eq!(Client::connect(address).get("/").text(), "pong");
     Way::Rename.configure(&proxy, &raw).expect("it is valid");
     end(&proxy, established(address));
-    Way::Rename.configure(&proxy, &listener("web", address, "pong")).expect("it is valid");
+    Way::Rename
+        .configure(&proxy, &listener("web", address, "pong"))
+        .expect("it is valid");
     assert_eq!(Client::connect(address).get("/").text(), "pong");
     drop(connect(address));
 }

@@ -17,7 +17,10 @@ cluster "c" {
 "#;
 
 fn text(origin: &Origin, name: &str, limit: u32) -> String {
-    config(TEXT, &[("ORIGIN", origin), ("NAME", &name), ("LIMIT", &limit)])
+    config(
+        TEXT,
+        &[("ORIGIN", origin), ("NAME", &name), ("LIMIT", &limit)],
+    )
 }
 
 /// An origin that answers `/held` only when the gate is open.
@@ -41,19 +44,31 @@ fn a_request_in_flight_ends_under_the_generation_that_it_began_under() {
     let mut client = proxy.client();
     client.send("GET /held HTTP/1.1\r\nHost: test\r\n\r\n");
     origin.request(0);
-    proxy.reload(&text(&origin, "two", 10)).expect("it is valid");
+    proxy
+        .reload(&text(&origin, "two", 10))
+        .expect("it is valid");
 
     // Its place at the endpoint counts under the new generation too.
     let refused = proxy.client().get("/other");
-    assert_eq!((refused.status, refused.header("x-version")), (503, Some("two")));
+    assert_eq!(
+        (refused.status, refused.header("x-version")),
+        (503, Some("two"))
+    );
     assert_eq!(proxy.line_of("/other").outcome(), "endpoints-full");
 
     gate.open();
     let response = client.response();
-    assert_eq!((response.status, response.header("x-version")), (200, Some("one")));
+    assert_eq!(
+        (response.status, response.header("x-version")),
+        (200, Some("one"))
+    );
     let line = proxy.line_of("/held");
     assert_eq!((line.number("generation"), line.text("route")), (1, "one"));
-    assert_eq!(client.get("/next").header("x-version"), Some("two"), "on the same connection");
+    assert_eq!(
+        client.get("/next").header("x-version"),
+        Some("two"),
+        "on the same connection"
+    );
     proxy.log_line("\"generation retired\",\"generation\":1");
 }
 
@@ -63,8 +78,12 @@ fn pooled_upstream_connections_survive_a_reload() {
     let proxy = Proxy::start(&text(&origin, "one", 10));
     proxy.client().get("/1");
     for way in Way::ALL {
-        way.configure(&proxy, &text(&origin, &format!("{way:?}"), 10)).expect("it is valid");
-        assert_eq!(proxy.client().get("/2").header("x-version"), Some(&*format!("{way:?}")));
+        way.configure(&proxy, &text(&origin, &format!("{way:?}"), 10))
+            .expect("it is valid");
+        assert_eq!(
+            proxy.client().get("/2").header("x-version"),
+            Some(&*format!("{way:?}"))
+        );
     }
     assert_eq!(origin.connections(), 1);
 }
@@ -76,7 +95,10 @@ fn open_connections_count_against_a_new_limit() {
     let mut first = proxy.client();
     assert_eq!(first.get("/1").status, 200);
     proxy.reload(&text(&origin, "two", 1)).expect("it is valid");
-    assert!(proxy.client().is_at_end(), "the first one takes the only place");
+    assert!(
+        proxy.client().is_at_end(),
+        "the first one takes the only place"
+    );
     assert_eq!(first.get("/2").header("x-version"), Some("two"));
 }
 
@@ -93,6 +115,11 @@ fn demo_origins_come_and_go() {
     assert!(proxy.client().get("/").text().starts_with("origin: demo\n"));
     proxy.reload(&text(second)).expect("it is valid");
     assert!(proxy.client().get("/").text().starts_with("origin: demo\n"));
-    assert_eq!(proxy.access_line(|line| line.number("generation") == 2).text("endpoint"), second.to_string());
+    assert_eq!(
+        proxy
+            .access_line(|line| line.number("generation") == 2)
+            .text("endpoint"),
+        second.to_string()
+    );
     assert!(std::net::TcpStream::connect(first).is_err());
 }

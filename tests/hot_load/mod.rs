@@ -11,37 +11,35 @@ mod under_load;
 
 use crate::harness::Proxy;
 use rustix::process::Signal;
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
 
 /// A route that answers by itself with `body`.
 pub(crate) fn responding(body: &str) -> String {
-    format!("listener \"web\" \"127.0.0.1:0\" {{\n    route {{ respond 200 body=\"{body}\" }}\n}}\n")
+    format!(
+        "listener \"web\" \"127.0.0.1:0\" {{\n    route {{ respond 200 body=\"{body}\" }}\n}}\n"
+    )
 }
 
-/// How a changed file comes to be there, or is noticed.
+/// How a changed file comes to be there.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Way {
     /// Written over.
     InPlace,
     /// Replaced by another file.
     Rename,
-    /// Written over, and SIGHUP right behind it.
-    Hangup,
 }
 
 impl Way {
-    pub(crate) const ALL: [Way; 3] = [Way::InPlace, Way::Rename, Way::Hangup];
+    pub(crate) const ALL: [Way; 2] = [Way::InPlace, Way::Rename];
 
     /// Puts `bytes` at the place of a file of the configuration's folder, and waits until they are in force or refused.
     pub(crate) fn offer(self, proxy: &Proxy, name: &str, bytes: &[u8]) -> Result<(), String> {
         let mark = proxy.log_mark();
         match self {
             Way::Rename => proxy.replace_file(name, bytes),
-            Way::InPlace | Way::Hangup => {
-                std::fs::write(proxy.directory().join(name), bytes).expect("a writable folder");
-            }
-        }
-        if let Way::Hangup = self {
-            proxy.signal(Signal::HUP);
+            Way::InPlace => write_over(&proxy.directory().join(name), bytes),
         }
         proxy.reloaded_after(mark)
     }
@@ -52,16 +50,40 @@ impl Way {
     }
 }
 
+/// Writes over what is there. Not emptied first: a proxy that looks in between would refuse an empty file, once more than the test expects.
+fn write_over(path: &Path, bytes: &[u8]) {
+    let mut file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .expect("a writable folder");
+    file.write_all(bytes).expect("a writable folder");
+    file.set_len(bytes.len() as u64).expect("a writable folder");
+}
+
+/// Sends SIGHUP and waits for the end of the reload.
+pub(crate) fn hang_up(proxy: &Proxy) -> Result<(), String> {
+    let mark = proxy.log_mark();
+    proxy.signal(Signal::HUP);
+    proxy.reloaded_after(mark)
+}
+
 /// What a log line in JSON says of a reload that was refused: the message with its diagnostics.
 pub(crate) fn message(line: &str) -> String {
     let line: serde_json::Value = serde_json::from_str(line).expect("the log is JSON");
-    line["message"].as_str().expect("every line has a message").to_owned()
+    line["message"]
+        .as_str()
+        .expect("every line has a message")
+        .to_owned()
 }
 
 /// Generations that the log says are retired.
 pub(crate) fn retired(proxy: &Proxy) -> Vec<u64> {
     let lines = proxy.log_lines();
-    let lines = lines.iter().filter(|line| line.contains("generation retired"));
+    let lines = lines
+        .iter()
+        .filter(|line| line.contains("generation retired"));
     lines.map(|line| generation(line)).collect()
 }
 

@@ -51,15 +51,22 @@ fn a_request_in_flight_is_answered_idle_connections_close_and_new_ones_are_refus
     let (mut proxy, origin) = start("20s", &gate);
     let address = proxy.address("web");
     let mut idle: Vec<_> = (0..4).map(|_| proxy.client()).collect();
-    idle.iter_mut().for_each(|client| assert_eq!(client.get("/ping").text(), "pong"));
+    idle.iter_mut()
+        .for_each(|client| assert_eq!(client.get("/ping").text(), "pong"));
     let mut fresh = proxy.client();
     let mut busy = proxy.client();
     busy.send("GET /late HTTP/1.1\r\nHost: test\r\n\r\n");
     origin.request(0);
 
     proxy.signal(Signal::TERM);
-    assert!(idle.iter_mut().all(|client| client.is_at_end()), "idle connections are closed");
-    assert!(fresh.is_at_end(), "so is one that has not asked for anything yet");
+    assert!(
+        idle.iter_mut().all(|client| client.is_at_end()),
+        "idle connections are closed"
+    );
+    assert!(
+        fresh.is_at_end(),
+        "so is one that has not asked for anything yet"
+    );
     wait_until_refused(address);
     gate.open();
     let response = busy.response();
@@ -110,7 +117,11 @@ fn the_drain_timeout_ends_what_does_not_end_by_itself() {
     let told = Instant::now();
     proxy.signal(Signal::TERM);
     assert_eq!(proxy.wait().code(), Some(0));
-    assert!(told.elapsed() >= Duration::from_millis(400), "{:?}", told.elapsed());
+    assert!(
+        told.elapsed() >= Duration::from_millis(400),
+        "{:?}",
+        told.elapsed()
+    );
     proxy.log_line("drain timeout");
     assert_eq!(busy.rest(), b"");
     gate.open();
@@ -120,7 +131,9 @@ fn the_drain_timeout_ends_what_does_not_end_by_itself() {
 fn a_changed_drain_timeout_is_the_one_that_counts() {
     let gate = Gate::default();
     let (mut proxy, origin) = start("1h", &gate);
-    proxy.reload(&config(TEXT, &[("DRAIN", &"10ms"), ("ORIGIN", &origin)])).expect("it is valid");
+    proxy
+        .reload(&config(TEXT, &[("DRAIN", &"10ms"), ("ORIGIN", &origin)]))
+        .expect("it is valid");
     let mut busy = proxy.client();
     busy.send("GET /never HTTP/1.1\r\nHost: test\r\n\r\n");
     origin.request(0);

@@ -9,9 +9,14 @@ fn statuses(proxy: &Proxy, requests: &[(&str, &str, &str, i64)]) {
         let mut client = proxy.client();
         let separator = if path.contains('?') { '&' } else { '?' };
         let target = format!("{path}{separator}n={number}");
-        client.send(format!("{method} {target} HTTP/1.1\r\n{headers}Connection: close\r\n\r\n"));
+        client.send(format!(
+            "{method} {target} HTTP/1.1\r\n{headers}Connection: close\r\n\r\n"
+        ));
         let answer = String::from_utf8(client.rest()).expect("text");
-        let status = answer.split(' ').nth(1).map_or(0, |status| status.parse().expect("a status"));
+        let status = answer
+            .split(' ')
+            .nth(1)
+            .map_or(0, |status| status.parse().expect("a status"));
         assert_eq!(status, *expected, "{method} {path} {headers:?}");
         let line = proxy.line_of(&target);
         let (outcome, acted) = match expected {
@@ -19,7 +24,11 @@ fn statuses(proxy: &Proxy, requests: &[(&str, &str, &str, i64)]) {
             0 => ("filter-close", "acl"),
             _ => ("filter-reply", "acl"),
         };
-        assert_eq!((line.status(), line.outcome(), line.text("filters")), (*expected, outcome, acted), "{method} {path} {headers:?}");
+        assert_eq!(
+            (line.status(), line.outcome(), line.text("filters")),
+            (*expected, outcome, acted),
+            "{method} {path} {headers:?}"
+        );
     }
 }
 
@@ -49,10 +58,25 @@ fn rules_are_tried_in_order_and_each_action_does_what_it_says() {
         ],
     );
     let response = proxy.client().get("/admin/secret");
-    assert_eq!((response.status, response.text().as_str()), (404, "not here"));
-    assert!(response.header("content-type").is_some_and(|kind| kind.starts_with("text/plain")));
-    assert_eq!(proxy.client().get("/x/../admin/secret").status, 404, "the path that decides is the normalised one");
-    assert_eq!(origin.requests().len(), 4, "what is denied does not reach the origin");
+    assert_eq!(
+        (response.status, response.text().as_str()),
+        (404, "not here")
+    );
+    assert!(
+        response
+            .header("content-type")
+            .is_some_and(|kind| kind.starts_with("text/plain"))
+    );
+    assert_eq!(
+        proxy.client().get("/x/../admin/secret").status,
+        404,
+        "the path that decides is the normalised one"
+    );
+    assert_eq!(
+        origin.requests().len(),
+        4,
+        "what is denied does not reach the origin"
+    );
 }
 
 #[test]
@@ -78,7 +102,12 @@ fn every_matcher_matches_what_it_names() {
             ("GET", "/", "Host: example.org\r\n", 200),
             ("GET", "/", "Host: exact.example.net\r\n", 402),
             ("GET", "/", "Host: a\r\nX-Kind: worse\r\n", 405),
-            ("GET", "/", "Host: a\r\nX-Kind: fine\r\nX-Kind: bad\r\n", 405),
+            (
+                "GET",
+                "/",
+                "Host: a\r\nX-Kind: fine\r\nX-Kind: bad\r\n",
+                405,
+            ),
             ("GET", "/", "Host: a\r\nX-Kind: badly\r\n", 200),
             ("GET", "/", "Host: a\r\nX-Any: \r\n", 406),
             ("GET", "/?debug=1", HOST, 409),
@@ -100,13 +129,32 @@ fn sources_are_the_clients_addresses_and_what_is_missing_never_matches() {
         (r#"rule "deny" { source "127.0.0.0/8" }"#, "", 403),
         (r#"rule "deny" { source "10.0.0.0/8" "::1" }"#, "", 200),
         (r#"rule "deny" { not { source "127.0.0.1" } }"#, "", 200),
-        (r#"rule "deny" { not { header "x-token" "secret" } }"#, "", 403),
-        (r#"rule "deny" { not { header "x-token" "secret" } }"#, "X-Token: secret\r\n", 200),
-        (r#"rule "allow" { not { header "x-token" "bad" } }; rule "deny""#, "", 403),
-        (r#"rule "allow" { not { header "x-token" "bad" } }; rule "deny""#, "X-Token: good\r\n", 200),
+        (
+            r#"rule "deny" { not { header "x-token" "secret" } }"#,
+            "",
+            403,
+        ),
+        (
+            r#"rule "deny" { not { header "x-token" "secret" } }"#,
+            "X-Token: secret\r\n",
+            200,
+        ),
+        (
+            r#"rule "allow" { not { header "x-token" "bad" } }; rule "deny""#,
+            "",
+            403,
+        ),
+        (
+            r#"rule "allow" { not { header "x-token" "bad" } }; rule "deny""#,
+            "X-Token: good\r\n",
+            200,
+        ),
     ];
     for (rule, headers, expected) in table {
         let (proxy, _origin) = denying(rule);
-        statuses(&proxy, &[("GET", "/", &format!("{HOST}{headers}"), expected)]);
+        statuses(
+            &proxy,
+            &[("GET", "/", &format!("{HOST}{headers}"), expected)],
+        );
     }
 }

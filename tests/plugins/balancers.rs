@@ -15,7 +15,9 @@ fn answers(client: &mut Client, count: usize) -> Vec<String> {
 
 fn shares(answers: &[String]) -> HashMap<&str, usize> {
     let mut shares = HashMap::new();
-    answers.iter().for_each(|answer| *shares.entry(answer.as_str()).or_default() += 1);
+    answers
+        .iter()
+        .for_each(|answer| *shares.entry(answer.as_str()).or_default() += 1);
     shares
 }
 
@@ -36,7 +38,9 @@ fn holding(name: &'static str, gate: &Gate) -> Origin {
 fn round_robin_gives_each_endpoint_its_share_smoothly() {
     let (a, b, c) = (Origin::named("a"), Origin::named("b"), Origin::named("c"));
     for balancer in ["", "balancer \"round-robin\"\n"] {
-        let proxy = proxy(&format!("{balancer}endpoint \"{a}\" weight=5\nendpoint \"{b}\"\nendpoint \"{c}\""));
+        let proxy = proxy(&format!(
+            "{balancer}endpoint \"{a}\" weight=5\nendpoint \"{b}\"\nendpoint \"{c}\""
+        ));
         let turns = answers(&mut proxy.client(), 14).concat();
         assert_eq!(turns, "aabacaaaabacaa", "as nginx does it");
     }
@@ -46,8 +50,14 @@ fn round_robin_gives_each_endpoint_its_share_smoothly() {
 fn an_endpoint_of_weight_zero_gets_nothing() {
     let (a, b) = (Origin::named("a"), Origin::named("b"));
     for balancer in ["round-robin", "least-request", "random"] {
-        let proxy = proxy(&format!("balancer \"{balancer}\"\nendpoint \"{a}\" weight=0\nendpoint \"{b}\""));
-        assert_eq!(shares(&answers(&mut proxy.client(), 20)), HashMap::from([("b", 20)]), "{balancer}");
+        let proxy = proxy(&format!(
+            "balancer \"{balancer}\"\nendpoint \"{a}\" weight=0\nendpoint \"{b}\""
+        ));
+        assert_eq!(
+            shares(&answers(&mut proxy.client(), 20)),
+            HashMap::from([("b", 20)]),
+            "{balancer}"
+        );
     }
 }
 
@@ -55,26 +65,41 @@ fn an_endpoint_of_weight_zero_gets_nothing() {
 fn least_request_avoids_a_busy_endpoint_and_returns_to_it() {
     let gate = Gate::default();
     let (a, b) = (holding("a", &gate), holding("b", &gate));
-    let proxy = proxy(&format!("balancer \"least-request\"\nendpoint \"{a}\"\nendpoint \"{b}\""));
+    let proxy = proxy(&format!(
+        "balancer \"least-request\"\nendpoint \"{a}\"\nendpoint \"{b}\""
+    ));
     let mut busy = proxy.client();
     busy.send("GET /held HTTP/1.1\r\nHost: test\r\n\r\n");
     let line = |a: &Origin, b: &Origin| a.requests().len() + b.requests().len();
     while line(&a, &b) == 0 {
         std::thread::yield_now();
     }
-    let (held, free) = if a.requests().is_empty() { ("b", "a") } else { ("a", "b") };
+    let (held, free) = if a.requests().is_empty() {
+        ("b", "a")
+    } else {
+        ("a", "b")
+    };
     let mut client = proxy.client();
-    assert_eq!(shares(&answers(&mut client, 10)), HashMap::from([(free, 10)]));
+    assert_eq!(
+        shares(&answers(&mut client, 10)),
+        HashMap::from([(free, 10)])
+    );
     gate.open();
     assert_eq!(busy.response().text(), held);
-    assert_eq!(shares(&answers(&mut client, 10)), HashMap::from([("a", 5), ("b", 5)]), "idle endpoints take turns");
+    assert_eq!(
+        shares(&answers(&mut client, 10)),
+        HashMap::from([("a", 5), ("b", 5)]),
+        "idle endpoints take turns"
+    );
 }
 
 #[test]
 fn least_request_divides_by_the_weight() {
     let gate = Gate::default();
     let (a, b) = (holding("a", &gate), holding("b", &gate));
-    let proxy = proxy(&format!("balancer \"least-request\"\nendpoint \"{a}\" weight=3\nendpoint \"{b}\""));
+    let proxy = proxy(&format!(
+        "balancer \"least-request\"\nendpoint \"{a}\" weight=3\nendpoint \"{b}\""
+    ));
     let mut held: Vec<_> = (0..8).map(|_| proxy.client()).collect();
     for (number, client) in held.iter_mut().enumerate() {
         client.send("GET /held HTTP/1.1\r\nHost: test\r\n\r\n");
@@ -84,19 +109,25 @@ fn least_request_divides_by_the_weight() {
     }
     assert_eq!((a.requests().len(), b.requests().len()), (6, 2));
     gate.open();
-    held.iter_mut().for_each(|client| assert_eq!(client.response().status, 200));
+    held.iter_mut()
+        .for_each(|client| assert_eq!(client.response().status, 200));
 }
 
 #[test]
 fn random_uses_every_endpoint_and_prefers_the_less_busy_of_two() {
     let gate = Gate::default();
     let (a, b) = (holding("a", &gate), holding("b", &gate));
-    let proxy = proxy(&format!("balancer \"random\"\nendpoint \"{a}\"\nendpoint \"{b}\""));
+    let proxy = proxy(&format!(
+        "balancer \"random\"\nendpoint \"{a}\"\nendpoint \"{b}\""
+    ));
     let mut client = proxy.client();
     let shares_idle = answers(&mut client, 100);
     let shares_idle = shares(&shares_idle);
     // The chance that one of two fair endpoints gets fewer than 20 of 100 is below one in a thousand million.
-    assert!(shares_idle["a"] >= 20 && shares_idle["b"] >= 20, "{shares_idle:?}");
+    assert!(
+        shares_idle["a"] >= 20 && shares_idle["b"] >= 20,
+        "{shares_idle:?}"
+    );
 
     let before = a.requests().len() + b.requests().len();
     let mut busy = proxy.client();
@@ -104,9 +135,16 @@ fn random_uses_every_endpoint_and_prefers_the_less_busy_of_two() {
     while a.requests().len() + b.requests().len() == before {
         std::thread::yield_now();
     }
-    let held_by_a = a.requests().iter().any(|request| request.head.target() == "/held");
+    let held_by_a = a
+        .requests()
+        .iter()
+        .any(|request| request.head.target() == "/held");
     let free = if held_by_a { "b" } else { "a" };
-    assert_eq!(shares(&answers(&mut client, 20)), HashMap::from([(free, 20)]), "of two, the idle one");
+    assert_eq!(
+        shares(&answers(&mut client, 20)),
+        HashMap::from([(free, 20)]),
+        "of two, the idle one"
+    );
     gate.open();
     busy.response();
 }
@@ -114,7 +152,9 @@ fn random_uses_every_endpoint_and_prefers_the_less_busy_of_two() {
 #[test]
 fn random_follows_the_weights() {
     let (a, b, c) = (Origin::named("a"), Origin::named("b"), Origin::named("c"));
-    let proxy = proxy(&format!("balancer \"random\"\nendpoint \"{a}\" weight=8\nendpoint \"{b}\" weight=1\nendpoint \"{c}\" weight=1"));
+    let proxy = proxy(&format!(
+        "balancer \"random\"\nendpoint \"{a}\" weight=8\nendpoint \"{b}\" weight=1\nendpoint \"{c}\" weight=1"
+    ));
     let all = answers(&mut proxy.client(), 300);
     let shares = shares(&all);
     // Idle endpoints: the first drawn wins unless the other has more weight, so the heavy one gets most.

@@ -29,9 +29,15 @@ fn a_filter_from_a_file_is_a_filter_like_any_other() {
     assert_eq!(client.get("/edit").echoed().header("x-edit"), Some("value"));
     assert_eq!(proxy.line_of("/edit").text("filters"), "mine");
     let reply = client.get("/reply");
-    assert_eq!((reply.status, reply.header("x-why"), reply.text().as_str()), (403, Some("no"), "aaaa"));
+    assert_eq!(
+        (reply.status, reply.header("x-why"), reply.text().as_str()),
+        (403, Some("no"), "aaaa")
+    );
     let line = proxy.line_of("/reply");
-    assert_eq!((line.outcome(), line.text("filters")), ("filter-reply", "other-name"));
+    assert_eq!(
+        (line.outcome(), line.text("filters")),
+        ("filter-reply", "other-name")
+    );
     assert_eq!(client.get("/target").echoed().target(), "/new?a=b");
     // Edits that do not depend on the request, made by the host without a call.
     let seen = client.get("/api/x").echoed();
@@ -53,10 +59,15 @@ fn a_balancer_from_a_file_picks() {
         "#,
         &[("A-END", &a), ("B-END", &b)],
     );
-    let proxy = Proxy::start_in(folder(&[("balancer.wasm", &guests::balancer())]), &text).expect("it is valid");
+    let proxy = Proxy::start_in(folder(&[("balancer.wasm", &guests::balancer())]), &text)
+        .expect("it is valid");
     let first = proxy.client().get("/").text();
     for _ in 0..10 {
-        assert_eq!(proxy.client().get("/").text(), first, "the client's address is the key");
+        assert_eq!(
+            proxy.client().get("/").text(),
+            first,
+            "the client's address is the key"
+        );
     }
 }
 
@@ -73,9 +84,14 @@ fn a_guest_that_imports_wasi_finds_an_empty_world() {
         "#,
         &[("ORIGIN", &origin)],
     );
-    let proxy = Proxy::start_in(folder(&[("wasi.wasm", &guests::wasi())]), &text).expect("it is valid");
+    let proxy =
+        Proxy::start_in(folder(&[("wasi.wasm", &guests::wasi())]), &text).expect("it is valid");
     let response = proxy.client().get("/x");
-    assert_eq!(response.echoed().header("x-failed"), Some(""), "what the guest did not find as it should be");
+    assert_eq!(
+        response.echoed().header("x-failed"),
+        Some(""),
+        "what the guest did not find as it should be"
+    );
     // It ends its process in the response phase, which is a fault of its own and no end of the proxy.
     assert_eq!(proxy.line_of("/x").text("filters"), "wasi:fault");
     proxy.log_line("to standard output");
@@ -87,22 +103,43 @@ fn a_guest_that_imports_wasi_finds_an_empty_world() {
 fn what_is_no_plugin_of_the_right_kind_does_not_start() {
     let start = |declaration: &str, used: &str| {
         let directory = tempfile::tempdir().expect("a temporary folder");
-        std::fs::write(directory.path().join("acl.wasm"), bundled("acl")).expect("a writable folder");
-        std::fs::write(directory.path().join("random.wasm"), bundled("random")).expect("a writable folder");
+        std::fs::write(directory.path().join("acl.wasm"), bundled("acl"))
+            .expect("a writable folder");
+        std::fs::write(directory.path().join("random.wasm"), bundled("random"))
+            .expect("a writable folder");
         std::fs::write(directory.path().join("text.wasm"), "text").expect("a writable folder");
-        let text = format!("{declaration}\nlistener \"web\" \"127.0.0.1:0\" {{ route {{ filters {{ {used} }}; respond 200 }} }}\n");
-        Proxy::start_in(directory, &text).err().unwrap_or_else(|| panic!("{declaration} {used} was let in"))
+        let text = format!(
+            "{declaration}\nlistener \"web\" \"127.0.0.1:0\" {{ route {{ filters {{ {used} }}; respond 200 }} }}\n"
+        );
+        Proxy::start_in(directory, &text)
+            .err()
+            .unwrap_or_else(|| panic!("{declaration} {used} was let in"))
     };
     let table = [
         ("plugin \"mine\" \"missing.wasm\"", "mine", "No such file"),
         ("plugin \"mine\" \"text.wasm\"", "mine", "not WebAssembly"),
-        ("plugin \"mine\" \"random.wasm\"", "mine", "is a balancer; this place needs an HTTP filter"),
-        ("plugin \"acl\" \"acl.wasm\"", "acl", "the name of a bundled plugin"),
+        (
+            "plugin \"mine\" \"random.wasm\"",
+            "mine",
+            "is a balancer; this place needs an HTTP filter",
+        ),
+        (
+            "plugin \"acl\" \"acl.wasm\"",
+            "acl",
+            "the name of a bundled plugin",
+        ),
         ("", "acls", "unknown plugin `acls`"),
-        ("plugin \"mine\" \"acl.wasm\" { sha256 \"0000000000000000000000000000000000000000000000000000000000000000\" }", "mine", "not the one that is pinned"),
+        (
+            "plugin \"mine\" \"acl.wasm\" { sha256 \"0000000000000000000000000000000000000000000000000000000000000000\" }",
+            "mine",
+            "not the one that is pinned",
+        ),
     ];
     for (declaration, used, said) in table {
         let refusal = start(declaration, used);
-        assert!(refusal.contains(said) && refusal.contains("config.kdl:"), "{declaration}: {refusal}");
+        assert!(
+            refusal.contains(said) && refusal.contains("config.kdl:"),
+            "{declaration}: {refusal}"
+        );
     }
 }

@@ -17,7 +17,9 @@ use tempfile::TempDir;
 
 /// A bundled plugin's component.
 pub(crate) fn bundled(name: &str) -> Vec<u8> {
-    tollgate::bundled::get(name).expect("it is bundled").to_vec()
+    tollgate::bundled::get(name)
+        .expect("it is bundled")
+        .to_vec()
 }
 
 /// A folder with these plugins in it.

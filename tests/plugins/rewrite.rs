@@ -7,7 +7,10 @@ fn targets(filter: &str, table: &[(&str, &str)]) {
     let mut client = proxy.client();
     for (sent, expected) in table {
         assert_eq!(client.get(sent).echoed().target(), *expected, "{sent}");
-        assert_eq!(proxy.access_line(|line| line.outcome() == "ok").status(), 200);
+        assert_eq!(
+            proxy.access_line(|line| line.outcome() == "ok").status(),
+            200
+        );
     }
 }
 
@@ -31,7 +34,12 @@ fn prefixes_end_where_a_segment_ends() {
 fn a_regular_expression_may_bring_a_query_of_its_own() {
     targets(
         r##"regex #"^/u/(\d+)$"# "/users?id=$1"; regex #"^/(?<a>[a-z]+)-(?<b>[a-z]+)$"# "/$${b}/$${a}""##,
-        &[("/u/42", "/users?id=42"), ("/u/42?x=y", "/users?id=42&x=y"), ("/u/x", "/u/x"), ("/one-two", "/two/one")],
+        &[
+            ("/u/42", "/users?id=42"),
+            ("/u/42?x=y", "/users?id=42&x=y"),
+            ("/u/x", "/u/x"),
+            ("/one-two", "/two/one"),
+        ],
     );
 }
 
@@ -54,6 +62,9 @@ fn a_path_that_the_host_would_refuse_is_a_fault_and_never_reaches_the_origin() {
     let response = proxy.client().get("/bad/x");
     assert_eq!(response.status, 500);
     let line = proxy.line_of("/bad/x");
-    assert_eq!((line.outcome(), line.text("filters")), ("filter-fault", "rewrite:fault"));
+    assert_eq!(
+        (line.outcome(), line.text("filters")),
+        ("filter-fault", "rewrite:fault")
+    );
     assert!(origin.requests().is_empty());
 }

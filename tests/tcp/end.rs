@@ -67,12 +67,16 @@ fn a_reset_by_the_downstream_reaches_the_upstream_as_one() {
     let (tell, told) = mpsc::channel();
     let origin = server(move |mut stream| {
         stream.write_all(b"x").expect("sends");
-        tell.send(ends_by_reset(&mut stream)).expect("the test waits");
+        tell.send(ends_by_reset(&mut stream))
+            .expect("the test waits");
     });
     let proxy = proxy(origin, "");
     let mut client = connect(proxy.address("raw"));
     assert_eq!(read_exactly(&mut client, 1), b"x");
     reset(client);
-    assert!(told.recv_timeout(PATIENCE).expect("the upstream connection ends"));
+    assert!(
+        told.recv_timeout(PATIENCE)
+            .expect("the upstream connection ends")
+    );
     assert_eq!(proxy.access_line(|_| true).outcome(), "downstream-aborted");
 }

@@ -20,7 +20,9 @@ pub(crate) fn server(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> Socke
         for stream in listener.incoming().flatten() {
             let serve = serve.clone();
             thread::spawn(move || {
-                stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+                stream
+                    .set_read_timeout(Some(PATIENCE))
+                    .expect("a timeout can be set");
                 serve(stream);
             });
         }
@@ -38,20 +40,26 @@ pub(crate) fn echo(mut stream: TcpStream) {
 
 pub(crate) fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).expect("the proxy listens");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+    stream
+        .set_read_timeout(Some(PATIENCE))
+        .expect("a timeout can be set");
     stream.set_nodelay(true).expect("no delay can be set");
     stream
 }
 
 pub(crate) fn read_all(stream: &mut TcpStream) -> Vec<u8> {
     let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes).expect("bytes and then their end");
+    stream
+        .read_to_end(&mut bytes)
+        .expect("bytes and then their end");
     bytes
 }
 
 pub(crate) fn read_exactly(stream: &mut TcpStream, count: usize) -> Vec<u8> {
     let mut bytes = vec![0; count];
-    stream.read_exact(&mut bytes).expect("as many bytes as were sent");
+    stream
+        .read_exact(&mut bytes)
+        .expect("as many bytes as were sent");
     bytes
 }
 
@@ -106,5 +114,7 @@ pub(crate) fn line_of(proxy: &Proxy, client: &TcpStream) -> AccessLine {
 /// Makes the close of this socket a reset.
 pub(crate) fn reset(stream: TcpStream) {
     let linger = Some(std::time::Duration::ZERO);
-    socket2::SockRef::from(&stream).set_linger(linger).expect("lingering can be set");
+    socket2::SockRef::from(&stream)
+        .set_linger(linger)
+        .expect("lingering can be set");
 }

@@ -8,10 +8,14 @@ use std::net::{SocketAddr, TcpStream};
 /// A connection from an address of the loopback network.
 fn connect_from(source: [u8; 4], address: SocketAddr) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-    socket.bind(&SocketAddr::from((source, 0)).into()).expect("all of 127/8 is ours");
+    socket
+        .bind(&SocketAddr::from((source, 0)).into())
+        .expect("all of 127/8 is ours");
     socket.connect(&address.into()).expect("the proxy listens");
     let stream = TcpStream::from(socket);
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+    stream
+        .set_read_timeout(Some(PATIENCE))
+        .expect("a timeout can be set");
     stream
 }
 
@@ -56,7 +60,10 @@ fn ip_acl_denies_a_network_and_the_endpoint_hears_nothing_of_it() {
         let mark = proxy.log_mark();
         is_closed(&mut connect_from(source, proxy.address("raw")));
         let line = proxy.log_line_after(mark, "connection refused by a network filter");
-        assert!(line.contains("\"filter\":\"ip-acl\"") && line.contains("\"faulted\":false"), "{line}");
+        assert!(
+            line.contains("\"filter\":\"ip-acl\"") && line.contains("\"faulted\":false"),
+            "{line}"
+        );
     }
     assert_eq!(origin.connections(), 0);
     for source in [[127, 0, 0, 1], [127, 0, 0, 3], [127, 0, 2, 0]] {
@@ -67,12 +74,17 @@ fn ip_acl_denies_a_network_and_the_endpoint_hears_nothing_of_it() {
 
 #[test]
 fn ip_acl_allows_only_what_it_names_and_the_most_specific_network_decides() {
-    let proxy = tcp_proxy(server(echo), r#"allow "127.0.0.0/16" "127.9.9.9"; deny "127.0.0.128/25""#);
+    let proxy = tcp_proxy(
+        server(echo),
+        r#"allow "127.0.0.0/16" "127.9.9.9"; deny "127.0.0.128/25""#,
+    );
     let allowed = |source| {
         use std::io::{Read, Write};
         let mut stream = connect_from(source, proxy.address("raw"));
         let mut byte = [0];
-        let echoed = stream.write_all(b"x").and_then(|()| stream.read_exact(&mut byte));
+        let echoed = stream
+            .write_all(b"x")
+            .and_then(|()| stream.read_exact(&mut byte));
         echoed.is_ok() && byte == *b"x"
     };
     let table = [
@@ -100,9 +112,19 @@ fn ip_acl_guards_an_http_listener_too() {
         listener "open" "127.0.0.1:0" { route { respond 200 body="open" } }
         "#,
     );
-    assert_eq!(asked(connect_from([127, 0, 0, 2], proxy.address("web"))), None);
-    assert_eq!(asked(connect_from([127, 0, 0, 1], proxy.address("web"))).as_deref(), Some("inside"));
-    assert_eq!(asked(connect_from([127, 0, 0, 2], proxy.address("open"))).as_deref(), Some("open"), "one listener's filter is its own");
+    assert_eq!(
+        asked(connect_from([127, 0, 0, 2], proxy.address("web"))),
+        None
+    );
+    assert_eq!(
+        asked(connect_from([127, 0, 0, 1], proxy.address("web"))).as_deref(),
+        Some("inside")
+    );
+    assert_eq!(
+        asked(connect_from([127, 0, 0, 2], proxy.address("open"))).as_deref(),
+        Some("open"),
+        "one listener's filter is its own"
+    );
 }
 
 #[test]
@@ -122,7 +144,9 @@ fn a_changed_ip_acl_judges_the_next_connection_and_leaves_the_open_ones() {
     };
     let proxy = Proxy::start(&text(""));
     let open = established(proxy.address("raw"));
-    proxy.reload(&text(r#"ip-acl { deny "127.0.0.0/8" }"#)).expect("it is valid");
+    proxy
+        .reload(&text(r#"ip-acl { deny "127.0.0.0/8" }"#))
+        .expect("it is valid");
     is_closed(&mut connect(proxy.address("raw")));
     end(&proxy, open);
     proxy.reload(&text("")).expect("it is valid");

@@ -37,16 +37,27 @@ fn an_echo_comes_back_and_the_access_line_says_what_happened() {
     assert_eq!(line.text("listener"), "raw");
     assert_eq!(line.text("cluster"), "c");
     assert_eq!(line.text("endpoint"), origin.to_string());
-    assert_eq!((line.number("downstream_bytes"), line.number("upstream_bytes")), (9, 9));
+    assert_eq!(
+        (
+            line.number("downstream_bytes"),
+            line.number("upstream_bytes")
+        ),
+        (9, 9)
+    );
     assert_eq!(line.number("generation"), 1);
-    assert!(line.number("connect_us") >= 0 && line.number("total_us") >= line.number("connect_us"), "{line:?}");
+    assert!(
+        line.number("connect_us") >= 0 && line.number("total_us") >= line.number("connect_us"),
+        "{line:?}"
+    );
 }
 
 #[test]
 fn the_downstream_may_end_first_and_still_gets_its_answer() {
     let origin = server(|mut stream| {
         let question = read_all(&mut stream);
-        stream.write_all(&[b"got: ", question.as_slice()].concat()).expect("sends");
+        stream
+            .write_all(&[b"got: ", question.as_slice()].concat())
+            .expect("sends");
     });
     let proxy = proxy(origin);
     let mut client = connect(proxy.address("raw"));
@@ -67,9 +78,14 @@ fn the_upstream_may_end_first_and_still_gets_the_rest() {
     let proxy = proxy(origin);
     let mut client = connect(proxy.address("raw"));
     assert_eq!(read_all(&mut client), b"a greeting");
-    client.write_all(b"after the end of the other direction").expect("sends");
+    client
+        .write_all(b"after the end of the other direction")
+        .expect("sends");
     client.shutdown(Shutdown::Write).expect("half-closes");
-    assert_eq!(told.recv_timeout(PATIENCE).expect("it arrives"), b"after the end of the other direction");
+    assert_eq!(
+        told.recv_timeout(PATIENCE).expect("it arrives"),
+        b"after the end of the other direction"
+    );
     assert_eq!(line_of(&proxy, &client).outcome(), "ok");
 }
 
@@ -86,15 +102,27 @@ fn large_transfers_both_ways_at_once_arrive_intact() {
         });
         read_all(&mut client)
     });
-    assert!(received == sent, "{} bytes of {LARGE} came back, or came back changed", received.len());
+    assert!(
+        received == sent,
+        "{} bytes of {LARGE} came back, or came back changed",
+        received.len()
+    );
     let line = line_of(&proxy, &client);
     assert_eq!(line.outcome(), "ok");
-    assert_eq!((line.number("downstream_bytes"), line.number("upstream_bytes")), (LARGE as i64, LARGE as i64));
+    assert_eq!(
+        (
+            line.number("downstream_bytes"),
+            line.number("upstream_bytes")
+        ),
+        (LARGE as i64, LARGE as i64)
+    );
 }
 
 #[test]
 fn a_large_download_reaches_a_slow_reader_whole() {
-    let proxy = proxy(server(|mut stream| stream.write_all(&pattern(LARGE)).expect("sends")));
+    let proxy = proxy(server(|mut stream| {
+        stream.write_all(&pattern(LARGE)).expect("sends")
+    }));
     let mut client = connect(proxy.address("raw"));
     client.shutdown(Shutdown::Write).expect("half-closes");
     let mut received = Vec::new();
@@ -105,8 +133,15 @@ fn a_large_download_reaches_a_slow_reader_whole() {
             count => received.extend_from_slice(&part[..count]),
         }
     }
-    assert!(received == pattern(LARGE), "{} bytes of {LARGE} arrived, or arrived changed", received.len());
-    assert_eq!(line_of(&proxy, &client).number("upstream_bytes"), LARGE as i64);
+    assert!(
+        received == pattern(LARGE),
+        "{} bytes of {LARGE} arrived, or arrived changed",
+        received.len()
+    );
+    assert_eq!(
+        line_of(&proxy, &client).number("upstream_bytes"),
+        LARGE as i64
+    );
 }
 
 #[test]

@@ -24,20 +24,41 @@ fn text_and_binary_come_back_and_the_tunnel_has_one_access_line() {
     let line = proxy.line_of("/ws");
     assert_eq!((line.status(), line.outcome()), (101, "tunnel"));
     assert_eq!((line.text("route"), line.text("cluster")), ("all", "demo"));
-    assert!(line.number("downstream_bytes") > 256 && line.number("upstream_bytes") > 256, "{line:?}");
+    assert!(
+        line.number("downstream_bytes") > 256 && line.number("upstream_bytes") > 256,
+        "{line:?}"
+    );
 }
 
 #[test]
 fn a_message_in_fragments_with_a_ping_between_them_is_one_message() {
     let proxy = proxy("");
     let mut socket = open(proxy.address("web"));
-    let part = |text: &str, code, last| Message::Frame(Frame::message(text.as_bytes().to_vec(), OpCode::Data(code), last));
+    let part = |text: &str, code, last| {
+        Message::Frame(Frame::message(
+            text.as_bytes().to_vec(),
+            OpCode::Data(code),
+            last,
+        ))
+    };
     socket.send(part("one ", Data::Text, false)).expect("sends");
-    socket.send(Message::Ping("are you there".into())).expect("sends");
-    assert_eq!(socket.read().expect("an answer"), Message::Pong("are you there".into()));
-    socket.send(part("two ", Data::Continue, false)).expect("sends");
-    socket.send(part("three", Data::Continue, true)).expect("sends");
-    assert_eq!(socket.read().expect("an echo"), Message::text("one two three"));
+    socket
+        .send(Message::Ping("are you there".into()))
+        .expect("sends");
+    assert_eq!(
+        socket.read().expect("an answer"),
+        Message::Pong("are you there".into())
+    );
+    socket
+        .send(part("two ", Data::Continue, false))
+        .expect("sends");
+    socket
+        .send(part("three", Data::Continue, true))
+        .expect("sends");
+    assert_eq!(
+        socket.read().expect("an echo"),
+        Message::text("one two three")
+    );
 }
 
 #[test]
@@ -48,7 +69,11 @@ fn a_message_of_a_mebibyte_arrives_whole() {
         let bytes = pattern(1 << 20);
         socket.send(Message::binary(bytes.clone())).expect("sends");
         let echoed = socket.read().expect("an echo").into_data();
-        assert!(echoed == bytes, "{} bytes came back, or came back changed", echoed.len());
+        assert!(
+            echoed == bytes,
+            "{} bytes came back, or came back changed",
+            echoed.len()
+        );
     }
 }
 
@@ -58,13 +83,19 @@ fn close_codes_pass_and_are_answered() {
     for (code, reason) in [(1000, ""), (1001, "going"), (4001, "a code of our own")] {
         let mut socket = open(proxy.address("web"));
         echoes(&mut socket, "hello");
-        let frame = CloseFrame { code: CloseCode::from(code), reason: reason.into() };
+        let frame = CloseFrame {
+            code: CloseCode::from(code),
+            reason: reason.into(),
+        };
         socket.close(Some(frame)).expect("sends");
         match socket.read() {
             Ok(Message::Close(Some(frame))) => assert_eq!(u16::from(frame.code), code),
             other => panic!("no close: {other:?}"),
         }
-        assert!(matches!(socket.read(), Err(Error::ConnectionClosed)), "and then the connection ends");
+        assert!(
+            matches!(socket.read(), Err(Error::ConnectionClosed)),
+            "and then the connection ends"
+        );
     }
 }
 
@@ -76,7 +107,8 @@ fn many_sockets_at_once_do_not_mix() {
         for number in 0..16 {
             scope.spawn(move || {
                 let mut socket = open(address);
-                (0..20).for_each(|turn| echoes(&mut socket, &format!("socket {number}, turn {turn}")));
+                (0..20)
+                    .for_each(|turn| echoes(&mut socket, &format!("socket {number}, turn {turn}")));
             });
         }
     });

@@ -30,10 +30,14 @@ pub(crate) fn proxy(listener: &str) -> Proxy {
 /// Opens a WebSocket at `/ws`, or says what answered instead.
 pub(crate) fn try_open(address: SocketAddr) -> Result<(Socket, Response), u16> {
     let stream = TcpStream::connect(address).expect("the proxy listens");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+    stream
+        .set_read_timeout(Some(PATIENCE))
+        .expect("a timeout can be set");
     match client(format!("ws://{address}/ws"), stream) {
         Ok(opened) => Ok(opened),
-        Err(tokio_tungstenite::tungstenite::HandshakeError::Failure(Error::Http(answer))) => Err(answer.status().as_u16()),
+        Err(tokio_tungstenite::tungstenite::HandshakeError::Failure(Error::Http(answer))) => {
+            Err(answer.status().as_u16())
+        }
         Err(error) => panic!("no handshake: {error}"),
     }
 }

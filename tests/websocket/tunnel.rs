@@ -4,9 +4,9 @@ use super::{echoes, open, proxy, try_open};
 use crate::harness::{Origin, Proxy};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
+use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 use tokio_tungstenite::tungstenite::{Message, accept, accept_hdr};
 
 /// A proxy before a WebSocket server that is no part of it; `serve` has the accepted connection.
@@ -32,13 +32,19 @@ fn a_silent_tunnel_ends_at_its_own_timeout_and_not_at_the_idle_timeout() {
 fn the_upstream_may_close_with_a_code_of_its_own() {
     let proxy = before(|stream| {
         let mut socket = accept(stream).expect("a handshake");
-        let frame = CloseFrame { code: CloseCode::Restart, reason: "come back".into() };
+        let frame = CloseFrame {
+            code: CloseCode::Restart,
+            reason: "come back".into(),
+        };
         socket.close(Some(frame)).expect("sends");
         while socket.read().is_ok() {}
     });
     let mut socket = open(proxy.address("web"));
     match socket.read() {
-        Ok(Message::Close(Some(frame))) => assert_eq!((u16::from(frame.code), frame.reason.as_str()), (1012, "come back")),
+        Ok(Message::Close(Some(frame))) => assert_eq!(
+            (u16::from(frame.code), frame.reason.as_str()),
+            (1012, "come back")
+        ),
         other => panic!("no close: {other:?}"),
     }
     assert!(socket.read().is_err());
@@ -56,7 +62,9 @@ fn what_the_upstream_sends_with_its_101_reaches_the_client() {
     });
     let proxy = Proxy::before(&origin);
     let mut client = proxy.client();
-    client.send("GET /ws HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+    client.send(
+        "GET /ws HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+    );
     assert_eq!(client.response().status, 101);
     assert_eq!(client.take(7), b"\x81\x05early");
 }
@@ -65,20 +73,25 @@ fn what_the_upstream_sends_with_its_101_reaches_the_client() {
 fn what_the_client_sends_before_the_101_reaches_the_upstream() {
     let origin = Origin::start(|mut peer| {
         peer.request();
-        peer.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+        peer.send(
+            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+        );
         let eager = peer.take(5);
         peer.send(eager);
     });
     let proxy = Proxy::before(&origin);
     let mut client = proxy.client();
-    client.send("GET /ws HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\neager");
+    client.send(
+        "GET /ws HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\neager",
+    );
     assert_eq!(client.response().status, 101);
     assert_eq!(client.rest(), b"eager");
 }
 
 #[test]
 fn a_filter_may_refuse_the_upgrade() {
-    let proxy = proxy(r#"filters { acl { rule "deny" status=401 { header "upgrade" "websocket" } } }"#);
+    let proxy =
+        proxy(r#"filters { acl { rule "deny" status=401 { header "upgrade" "websocket" } } }"#);
     assert_eq!(try_open(proxy.address("web")).err(), Some(401));
     assert_eq!(proxy.line_of("/ws").outcome(), "filter-reply");
 }
@@ -95,7 +108,11 @@ fn an_upstream_may_refuse_the_upgrade() {
 fn filters_see_and_edit_the_head_of_an_upgrade() {
     let proxy = before(|stream| {
         let check = |request: &Request, mut response: Response| {
-            let tenant = request.headers().get("x-tenant").cloned().expect("the filter has set it");
+            let tenant = request
+                .headers()
+                .get("x-tenant")
+                .cloned()
+                .expect("the filter has set it");
             response.headers_mut().insert("x-seen", tenant);
             Ok(response)
         };
@@ -108,8 +125,12 @@ fn filters_see_and_edit_the_head_of_an_upgrade() {
         }
     });
     let address = proxy.address("web");
-    let text = std::fs::read_to_string(proxy.directory().join("config.kdl")).expect("the harness wrote it");
-    let filtered = text.replace("route \"all\" {", "route \"all\" {\n filters { headers { request { set \"x-tenant\" \"shop\" } } }\n");
+    let text = std::fs::read_to_string(proxy.directory().join("config.kdl"))
+        .expect("the harness wrote it");
+    let filtered = text.replace(
+        "route \"all\" {",
+        "route \"all\" {\n filters { headers { request { set \"x-tenant\" \"shop\" } } }\n",
+    );
     assert_ne!(text, filtered);
     proxy.reload(&filtered).expect("it is valid");
     let (mut socket, response) = try_open(address).expect("it is switched");
@@ -127,6 +148,7 @@ fn a_client_that_vanishes_ends_the_upstream_connection() {
     });
     let socket = open(proxy.address("web"));
     drop(socket);
-    told.recv_timeout(crate::harness::PATIENCE).expect("the upstream connection ends");
+    told.recv_timeout(crate::harness::PATIENCE)
+        .expect("the upstream connection ends");
     proxy.line_of("/ws");
 }

@@ -52,7 +52,12 @@ impl Picker {
     /// A picker over a cluster's endpoints.
     pub fn new(balancer: Arc<Balancer>, endpoints: Arc<[Endpoint]>) -> Picker {
         let eligible = Arc::new(Eligible::new(endpoints));
-        Picker { balancer, table: eligible.clone(), eligible, turn: AtomicU32::new(0) }
+        Picker {
+            balancer,
+            table: eligible.clone(),
+            eligible,
+            turn: AtomicU32::new(0),
+        }
     }
 
     /// The plugin behind it.
@@ -106,19 +111,38 @@ impl Picker {
 
 impl std::fmt::Debug for Picker {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Picker").field("endpoints", &self.eligible.listed).finish_non_exhaustive()
+        formatter
+            .debug_struct("Picker")
+            .field("endpoints", &self.eligible.listed)
+            .finish_non_exhaustive()
     }
 }
 
 impl Eligible {
     fn new(endpoints: Arc<[Endpoint]>) -> Eligible {
-        let positions: Vec<usize> = (0..endpoints.len()).filter(|&position| endpoints[position].weight > 0).collect();
-        let listed = positions.iter().map(|&position| (endpoints[position].label.to_string(), endpoints[position].weight)).collect();
-        Eligible { endpoints, positions, listed }
+        let positions: Vec<usize> = (0..endpoints.len())
+            .filter(|&position| endpoints[position].weight > 0)
+            .collect();
+        let listed = positions
+            .iter()
+            .map(|&position| {
+                (
+                    endpoints[position].label.to_string(),
+                    endpoints[position].weight,
+                )
+            })
+            .collect();
+        Eligible {
+            endpoints,
+            positions,
+            listed,
+        }
     }
 
     fn endpoint(&self, index: usize) -> Option<&Endpoint> {
-        self.positions.get(index).map(|&position| &self.endpoints[position])
+        self.positions
+            .get(index)
+            .map(|&position| &self.endpoints[position])
     }
 
     fn enter(&self, index: usize, tried: &[usize]) -> Option<Picked> {
@@ -132,8 +156,16 @@ impl Eligible {
 
     /// Why nothing was picked: whether some untried endpoint is only full.
     fn refusal(&self, tried: &[usize]) -> PickError {
-        let mut untried = self.positions.iter().filter(|position| !tried.contains(position)).map(|&position| &self.endpoints[position]);
-        if untried.any(|endpoint| !endpoint.has_room()) { PickError::Full } else { PickError::None }
+        let mut untried = self
+            .positions
+            .iter()
+            .filter(|position| !tried.contains(position))
+            .map(|&position| &self.endpoints[position]);
+        if untried.any(|endpoint| !endpoint.has_room()) {
+            PickError::Full
+        } else {
+            PickError::None
+        }
     }
 }
 

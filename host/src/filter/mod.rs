@@ -43,7 +43,7 @@ pub struct Run {
     /// One for each filter whose request phase was passed.
     decisions: Vec<Decision>,
     scratch: Vec<u8>,
-    /// Filters that changed the message in a call, answered, or closed.
+    /// Filters with edits for the exchange, constant or by a call, and those that answered or closed.
     acted: u64,
     faulted: u64,
 }
@@ -83,12 +83,19 @@ impl FilterChain {
     }
 
     /// Runs the request phases. On a halt, [`FilterChain::on_response`] runs the response phases of the filters before the one that halted.
-    pub fn on_request(&self, run: &mut Run, mut exchange: Box<Exchange>) -> (Box<Exchange>, Result<(), Halt>) {
+    pub fn on_request(
+        &self,
+        run: &mut Run,
+        mut exchange: Box<Exchange>,
+    ) -> (Box<Exchange>, Result<(), Halt>) {
         for (index, filter) in self.0.iter().enumerate() {
             let decision = filter.plugin.needs().decide(&exchange);
+            run.acted |= u64::from(decision.edits()) << index;
             let verdict;
             (exchange, verdict) = filter.request(decision, run, exchange);
-            if let Err(halt) = run.settle(filter, index, verdict, |edits| edits.apply_request(&mut exchange)) {
+            if let Err(halt) = run.settle(filter, index, verdict, |edits| {
+                edits.apply_request(&mut exchange)
+            }) {
                 return (exchange, Err(halt));
             }
             run.decisions.push(decision);
@@ -98,13 +105,20 @@ impl FilterChain {
 
     /// Runs the response phases over the response in the exchange, for every filter that the request passed, last first. When it is
     /// replaced, `body` holds the new body.
-    pub fn on_response(&self, run: &mut Run, mut exchange: Box<Exchange>, body: &mut Body) -> (Box<Exchange>, Passed) {
+    pub fn on_response(
+        &self,
+        run: &mut Run,
+        mut exchange: Box<Exchange>,
+        body: &mut Body,
+    ) -> (Box<Exchange>, Passed) {
         let mut passed = Passed::Kept;
         for index in (0..run.decisions.len()).rev() {
             let filter = &self.0[index];
             let verdict;
             (exchange, verdict) = filter.response(run.decisions[index], run, exchange);
-            let settled = run.settle(filter, index, verdict, |edits| edits.apply_response(&mut exchange));
+            let settled = run.settle(filter, index, verdict, |edits| {
+                edits.apply_response(&mut exchange)
+            });
             match settled {
                 Ok(()) => continue,
                 Err(Halt::Close) => return (exchange, Passed::Close),
@@ -140,7 +154,12 @@ impl FilterChain {
 
 impl Filter {
     /// Constant edits, then the call if the filter needs one.
-    fn request(&self, decision: Decision, run: &mut Run, mut exchange: Box<Exchange>) -> (Box<Exchange>, Result<Verdict, Fault>) {
+    fn request(
+        &self,
+        decision: Decision,
+        run: &mut Run,
+        mut exchange: Box<Exchange>,
+    ) -> (Box<Exchange>, Result<Verdict, Fault>) {
         let needs = self.plugin.needs();
         needs.apply_request_edits(decision, &mut exchange, &mut run.scratch);
         match &needs.request {
@@ -156,7 +175,12 @@ impl Filter {
         }
     }
 
-    fn response(&self, decision: Decision, run: &mut Run, mut exchange: Box<Exchange>) -> (Box<Exchange>, Result<Verdict, Fault>) {
+    fn response(
+        &self,
+        decision: Decision,
+        run: &mut Run,
+        mut exchange: Box<Exchange>,
+    ) -> (Box<Exchange>, Result<Verdict, Fault>) {
         let needs = self.plugin.needs();
         needs.apply_response_edits(decision, &mut exchange, &mut run.scratch);
         match &needs.response {
@@ -191,7 +215,9 @@ impl Run {
     ) -> Result<(), Halt> {
         let outcome = match verdict {
             Ok(Verdict::Next(edits)) if edits.is_empty() => return Ok(()),
-            Ok(Verdict::Next(edits)) => apply(&edits).map(|()| None).map_err(|fault| filter.plugin.blame(fault)),
+            Ok(Verdict::Next(edits)) => apply(&edits)
+                .map(|()| None)
+                .map_err(|fault| filter.plugin.blame(fault)),
             Ok(Verdict::Reply(reply)) => Ok(Some(Halt::Reply(reply))),
             Ok(Verdict::Close) => Ok(Some(Halt::Close)),
             Err(_) => Err(()),
@@ -217,9 +243,15 @@ pub fn put_reply(exchange: &mut Exchange, reply: Reply) -> Body {
     exchange.response.begin(reply.status);
     exchange.has_response = true;
     for (name, value) in &reply.headers {
-        debug_assert!(is_editable(name.as_bytes()), "the plugin room has refused framing headers");
+        debug_assert!(
+            is_editable(name.as_bytes()),
+            "the plugin room has refused framing headers"
+        );
         // Names and values were checked when the reply was taken from the plugin.
-        let _ = exchange.response.fields_mut().append(name.as_bytes(), value);
+        let _ = exchange
+            .response
+            .fields_mut()
+            .append(name.as_bytes(), value);
     }
     reply.body
 }
@@ -233,6 +265,9 @@ pub fn put_fault(exchange: &mut Exchange) -> Body {
 pub fn put_plain(exchange: &mut Exchange, status: u16, text: &[u8]) -> Body {
     exchange.response.begin(status);
     exchange.has_response = true;
-    let _ = exchange.response.fields_mut().append(b"content-type", b"text/plain; charset=utf-8");
+    let _ = exchange
+        .response
+        .fields_mut()
+        .append(b"content-type", b"text/plain; charset=utf-8");
     text.to_vec()
 }

@@ -48,7 +48,13 @@ impl NetworkChain {
 impl NetworkFilter {
     fn accept(&self, facts: &mut Arc<ConnectionFacts>) -> Result<(), Refused> {
         let needs = self.plugin.needs();
-        let Some(fields) = needs.accept.as_ref().filter(|_| needs.guard.matches_source(facts.peer.ip())) else { return Ok(()) };
+        let Some(fields) = needs
+            .accept
+            .as_ref()
+            .filter(|_| needs.guard.matches_source(facts.peer.ip()))
+        else {
+            return Ok(());
+        };
         let phase = Phase::boxed(facts);
         let flat = flat_fields(fields, facts);
         let (phase, verdict) = self.plugin.accept(phase, &flat);
@@ -62,14 +68,25 @@ impl NetworkFilter {
             Err(_) if self.on_fault == OnFault::Skip => return Ok(()),
             Err(_) => true,
         };
-        Err(Refused { filter: self.name.clone(), faulted })
+        Err(Refused {
+            filter: self.name.clone(),
+            faulted,
+        })
     }
 
     fn close(&self, facts: &Arc<ConnectionFacts>) {
         let needs = self.plugin.needs();
-        let Some(fields) = needs.close.as_ref().filter(|_| needs.guard.matches_source(facts.peer.ip())) else { return };
+        let Some(fields) = needs
+            .close
+            .as_ref()
+            .filter(|_| needs.guard.matches_source(facts.peer.ip()))
+        else {
+            return;
+        };
         // Best effort by contract: a fault has been counted and logged by the plugin room.
-        let _ = self.plugin.close(Phase::boxed(facts), &flat_fields(fields, facts));
+        let _ = self
+            .plugin
+            .close(Phase::boxed(facts), &flat_fields(fields, facts));
     }
 }
 
@@ -81,7 +98,10 @@ struct Phase {
 
 impl Phase {
     fn boxed(facts: &Arc<ConnectionFacts>) -> Box<dyn ConnectionPhase> {
-        Box::new(Phase { facts: facts.clone(), now: Instant::now() })
+        Box::new(Phase {
+            facts: facts.clone(),
+            now: Instant::now(),
+        })
     }
 }
 
@@ -99,7 +119,8 @@ fn flat_fields(fields: &[Field], facts: &ConnectionFacts) -> Vec<u8> {
 }
 
 fn set_tags(facts: &mut Arc<ConnectionFacts>, tags: &Edits) {
-    let facts = Arc::get_mut(facts).expect("the facts of a connection that is being accepted are not shared");
+    let facts = Arc::get_mut(facts)
+        .expect("the facts of a connection that is being accepted are not shared");
     for edit in tags.iter() {
         if let Edit::Tag { name, value } = edit {
             facts.set_tag(name, value);

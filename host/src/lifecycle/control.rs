@@ -1,13 +1,13 @@
 //! The control thread: builds generations, puts them in force, and listens to signals and file changes.
 
 use super::watch::Watch;
-use super::worker::{SocketKey, Worker};
+use super::worker::Worker;
 use crate::config::{self, Config, Diagnostics, Loaded, LogFormat, LogLevel, Workers};
 use crate::demo::Demos;
 use crate::net::socket::bind_shared;
 use crate::observe::log::{Format, Logging};
 use crate::plugin::Engine;
-use crate::snapshot::{Catalog, Snapshot, chain, compile};
+use crate::snapshot::{Catalog, Snapshot, SocketKey, chain, compile};
 use std::collections::HashSet;
 use std::io::{IsTerminal, Write};
 use std::net::TcpListener;
@@ -31,9 +31,16 @@ pub fn run(options: &Options) -> ExitCode {
         Err(refused) => return fail(&refused.render(std::io::stderr().is_terminal())),
     };
     let logging = Logging::start(level(&loaded.config), format(&loaded.config));
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
-        Err(error) => return fail(&format!("the control thread could not be set up: {error}\n")),
+        Err(error) => {
+            return fail(&format!(
+                "the control thread could not be set up: {error}\n"
+            ));
+        }
     };
     let engine = match Engine::new(cache_dir()) {
         Ok(engine) => engine,
@@ -57,16 +64,22 @@ pub(crate) fn load(path: &std::path::Path) -> Result<Loaded, config::Refused> {
 
 /// Where compiled components are kept between runs; none when no place is known.
 pub(crate) fn cache_dir() -> Option<PathBuf> {
-    let named = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let named = |name: &str| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
     named("TOLLGATE_CACHE_DIR")
         .or_else(|| named("XDG_CACHE_HOME").map(|cache| cache.join("tollgate")))
         .or_else(|| named("HOME").map(|home| home.join(".cache/tollgate")))
 }
 
 async fn serve(options: &Options, loaded: Loaded, logging: Logging, engine: Engine) -> ExitCode {
-    let (Ok(mut hangup), Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::hangup()), signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
+    let (Ok(mut hangup), Ok(mut terminate), Ok(mut interrupt)) = (
+        signal(SignalKind::hangup()),
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
         return fail("signals cannot be listened to\n");
     };
     let mut control = match Control::start(&loaded.config, logging, engine) {
@@ -141,49 +154,106 @@ impl Control {
         let path = options.config.clone();
         let began = Instant::now();
         let loaded = tokio::task::spawn_blocking(move || load(&path)).await;
-        let Ok(loaded) = loaded else { return tracing::error!("reading the configuration failed inside the proxy") };
+        let Ok(loaded) = loaded else {
+            return tracing::error!("reading the configuration failed inside the proxy");
+        };
         match self.apply(loaded, watch).await {
-            Ok(()) => tracing::info!(generation = self.generation, took_ms = began.elapsed().as_millis() as u64, "reloaded"),
+            Ok(()) => tracing::info!(
+                generation = self.generation,
+                took_ms = began.elapsed().as_millis() as u64,
+                "reloaded"
+            ),
             Err(refusal) => {
-                tracing::error!(generation = self.generation, "reload refused, the running configuration stays in force:\n{refusal}");
+                tracing::error!(
+                    generation = self.generation,
+                    "reload refused, the running configuration stays in force:\n{refusal}"
+                );
             }
         }
     }
 
     /// Builds all, swaps once, retires the old. The error is for the operator; nothing has changed then.
-    async fn apply(&mut self, loaded: Result<Loaded, config::Refused>, watch: &mut Watch) -> Result<(), String> {
+    async fn apply(
+        &mut self,
+        loaded: Result<Loaded, config::Refused>,
+        watch: &mut Watch,
+    ) -> Result<(), String> {
         let loaded = match loaded {
             Ok(loaded) => loaded,
             Err(refused) => {
-                watch.files(refused.watched.files.iter().chain(&refused.watched.directories));
+                watch.files(
+                    refused
+                        .watched
+                        .files
+                        .iter()
+                        .chain(&refused.watched.directories),
+                );
                 return Err(refused.render(false));
             }
         };
-        let plugins = loaded.config.plugins.iter().map(|plugin| &plugin.path.value);
-        watch.files(loaded.watched.files.iter().chain(&loaded.watched.directories).chain(plugins));
+        let plugins = loaded
+            .config
+            .plugins
+            .iter()
+            .map(|plugin| &plugin.path.value);
+        watch.files(
+            loaded
+                .watched
+                .files
+                .iter()
+                .chain(&loaded.watched.directories)
+                .chain(plugins),
+        );
         if !loaded.warnings.is_empty() {
-            tracing::warn!("configuration warnings:\n{}", loaded.warnings.render(&loaded.sources, false));
+            tracing::warn!(
+                "configuration warnings:\n{}",
+                loaded.warnings.render(&loaded.sources, false)
+            );
         }
-        let built = self.build(&loaded).await.map_err(|errors| errors.render(&loaded.sources, false))?;
+        let built = self
+            .build(&loaded)
+            .await
+            .map_err(|errors| errors.render(&loaded.sources, false))?;
         self.put_in_force(built, &loaded.config).await;
         Ok(())
     }
 
     async fn build(&mut self, loaded: &Loaded) -> Result<Built, Diagnostics> {
-        let (config, generation, engine) = (loaded.config.clone(), self.generation + 1, self.engine.clone());
-        let compiled = tokio::task::spawn_blocking(move || compile(&config, generation, &engine)).await;
+        let (config, generation, engine) = (
+            loaded.config.clone(),
+            self.generation + 1,
+            self.engine.clone(),
+        );
+        let compiled =
+            tokio::task::spawn_blocking(move || compile(&config, generation, &engine)).await;
         let snapshot = match compiled {
             Ok(compiled) => Arc::new(compiled?),
-            Err(panicked) => return Err(one_error(&loaded.config, format!("compiling failed inside the proxy: {panicked}"))),
+            Err(panicked) => {
+                return Err(one_error(
+                    &loaded.config,
+                    format!("compiling failed inside the proxy: {panicked}"),
+                ));
+            }
         };
         let (sockets, keys) = self.bind(&snapshot, &loaded.config)?;
         self.demos.start_new(&loaded.config.demo_origins)?;
-        Ok(Built { snapshot, sockets, keys })
+        Ok(Built {
+            snapshot,
+            sockets,
+            keys,
+        })
     }
 
     /// Sockets for addresses that no earlier generation has.
-    #[expect(clippy::type_complexity, reason = "one list a worker, and the keys of all")]
-    fn bind(&self, snapshot: &Snapshot, config: &Config) -> Result<(Vec<Vec<(SocketKey, TcpListener)>>, HashSet<SocketKey>), Diagnostics> {
+    #[expect(
+        clippy::type_complexity,
+        reason = "one list a worker, and the keys of all"
+    )]
+    fn bind(
+        &self,
+        snapshot: &Snapshot,
+        config: &Config,
+    ) -> Result<(Vec<Vec<(SocketKey, TcpListener)>>, HashSet<SocketKey>), Diagnostics> {
         let mut per_worker: Vec<Vec<_>> = self.workers.iter().map(|_| Vec::new()).collect();
         let mut keys = HashSet::new();
         let mut errors = Diagnostics::default();
@@ -196,16 +266,29 @@ impl Control {
                 }
                 match bind_shared(address.value, self.workers.len()) {
                     Ok(sockets) => {
-                        if let Some(bound) = sockets.first().and_then(|socket| socket.local_addr().ok()) {
+                        if let Some(bound) =
+                            sockets.first().and_then(|socket| socket.local_addr().ok())
+                        {
                             tracing::info!(listener = %listener.name, address = %bound, "listening");
                         }
-                        per_worker.iter_mut().zip(sockets).for_each(|(list, socket)| list.push((key.clone(), socket)));
+                        per_worker
+                            .iter_mut()
+                            .zip(sockets)
+                            .for_each(|(list, socket)| list.push((key.clone(), socket)));
                     }
-                    Err(error) => errors.error(address.place, format!("cannot listen on {}: {error}", address.value), None),
+                    Err(error) => errors.error(
+                        address.place,
+                        format!("cannot listen on {}: {error}", address.value),
+                        None,
+                    ),
                 }
             }
         }
-        if errors.has_errors() { Err(errors) } else { Ok((per_worker, keys)) }
+        if errors.has_errors() {
+            Err(errors)
+        } else {
+            Ok((per_worker, keys))
+        }
     }
 
     async fn put_in_force(&mut self, built: Built, config: &Config) {
@@ -215,20 +298,31 @@ impl Control {
             tracing::warn!("`workers` changes with the next start; everything else is in force");
         }
         self.logging.set(level(config), format(config));
-        let answers: Vec<_> =
-            self.workers.iter().zip(built.sockets).map(|(worker, sockets)| worker.apply(built.snapshot.clone(), sockets)).collect();
+        let answers: Vec<_> = self
+            .workers
+            .iter()
+            .zip(built.sockets)
+            .map(|(worker, sockets)| worker.apply(built.snapshot.clone(), sockets))
+            .collect();
         for answer in answers {
             // A worker that has died answers nothing; the others go on.
             let _ = answer.await;
         }
         self.sockets = built.keys;
         self.demos.stop_unwanted(&config.demo_origins);
-        tracing::info!(generation = self.generation, workers = self.workers.len(), "generation in force");
+        tracing::info!(
+            generation = self.generation,
+            workers = self.workers.len(),
+            "generation in force"
+        );
     }
 
     /// Accepts nothing more, lets the work end within the drain timeout, or at once on a second signal.
     async fn stop(self, terminate: &mut Signal, interrupt: &mut Signal) {
-        tracing::info!(timeout_ms = self.drain_timeout.as_millis() as u64, "draining");
+        tracing::info!(
+            timeout_ms = self.drain_timeout.as_millis() as u64,
+            "draining"
+        );
         let answers: Vec<_> = self.workers.iter().map(Worker::drain).collect();
         let drained = async {
             for answer in answers {
@@ -247,7 +341,11 @@ impl Control {
 
 fn one_error(config: &Config, message: String) -> Diagnostics {
     let mut errors = Diagnostics::default();
-    let place = config.listeners.first().map(|listener| listener.name.place).unwrap_or_default();
+    let place = config
+        .listeners
+        .first()
+        .map(|listener| listener.name.place)
+        .unwrap_or_default();
     errors.error(place, message, None);
     errors
 }
@@ -274,5 +372,11 @@ fn raise_descriptor_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     // Where it may not be raised, the old limit holds and accepting rests when it is reached.
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    let _ = setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: limit.maximum,
+            maximum: limit.maximum,
+        },
+    );
 }

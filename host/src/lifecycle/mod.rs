@@ -7,5 +7,5 @@ mod control;
 mod watch;
 mod worker;
 
-pub(crate) use control::{cache_dir, load};
 pub use control::{Options, run};
+pub(crate) use control::{cache_dir, load};

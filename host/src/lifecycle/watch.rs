@@ -39,17 +39,35 @@ impl Watch {
                 notified.notify_one();
             }
         });
-        let watcher = watcher.inspect_err(|error| tracing::warn!(%error, "files cannot be watched; SIGHUP still reloads")).ok();
-        Watch { events, watcher, directories: HashSet::new(), prints: BTreeMap::new() }
+        let watcher = watcher
+            .inspect_err(
+                |error| tracing::warn!(%error, "files cannot be watched; SIGHUP still reloads"),
+            )
+            .ok();
+        Watch {
+            events,
+            watcher,
+            directories: HashSet::new(),
+            prints: BTreeMap::new(),
+        }
     }
 
     /// Replaces the set of watched paths. A path that is new is taken in the state that it has now; the others keep the state of the last
     /// look, since what was read after that look may be older than what is there by now.
     pub(super) fn files<'p>(&mut self, paths: impl Iterator<Item = &'p PathBuf>) {
         let known = std::mem::take(&mut self.prints);
-        self.prints = paths.map(|path| (path.clone(), known.get(path).cloned().unwrap_or_else(|| print(path)))).collect();
+        self.prints = paths
+            .map(|path| {
+                (
+                    path.clone(),
+                    known.get(path).cloned().unwrap_or_else(|| print(path)),
+                )
+            })
+            .collect();
         let wanted: HashSet<PathBuf> = self.prints.keys().map(|path| directory_of(path)).collect();
-        let Some(watcher) = &mut self.watcher else { return };
+        let Some(watcher) = &mut self.watcher else {
+            return;
+        };
         for gone in self.directories.difference(&wanted) {
             // The directory itself may be gone, and its watch with it.
             let _ = watcher.unwatch(gone);
@@ -65,7 +83,10 @@ impl Watch {
     /// Until something happened in a watched directory and it has been quiet since. Cancel safe.
     pub(super) async fn changed(&self) {
         self.events.notified().await;
-        while tokio::time::timeout(SETTLE, self.events.notified()).await.is_ok() {}
+        while tokio::time::timeout(SETTLE, self.events.notified())
+            .await
+            .is_ok()
+        {}
     }
 
     /// Whether a watched path is in another state than when it was last looked at.
@@ -92,11 +113,19 @@ fn directory_of(path: &Path) -> PathBuf {
 
 fn print(path: &Path) -> Print {
     use std::os::unix::fs::MetadataExt;
-    let Ok(metadata) = path.metadata() else { return Print::Absent };
+    let Ok(metadata) = path.metadata() else {
+        return Print::Absent;
+    };
     if !metadata.is_dir() {
         return Print::File(metadata.len(), metadata.modified().ok(), metadata.ino());
     }
-    let mut entries: Vec<PathBuf> = path.read_dir().into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    let mut entries: Vec<PathBuf> = path
+        .read_dir()
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .collect();
     entries.sort();
     Print::Directory(entries)
 }

@@ -4,7 +4,7 @@ use crate::listener::{Acceptor, accept_loop};
 use crate::net::timer;
 use crate::plugin;
 use crate::proxy::Connections;
-use crate::snapshot::{Bound, Snapshot};
+use crate::snapshot::{Bound, Snapshot, SocketKey};
 use crate::upstream::pool;
 use std::collections::HashMap;
 use std::io;
@@ -18,9 +18,6 @@ use tokio::task::LocalSet;
 
 /// How often a worker looks for idle upstream connections to close.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
-
-/// Which socket: the address asked for, and the listener's name where the address leaves the port to the system.
-pub(super) type SocketKey = (std::net::SocketAddr, Option<Arc<str>>);
 
 /// What the control thread asks of a worker.
 pub(super) enum Command {
@@ -44,20 +41,32 @@ pub(super) struct Worker {
 impl Worker {
     /// Starts a worker thread.
     pub(super) fn start(index: usize) -> io::Result<Worker> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         // Unbounded, since the control thread sends one command at a time and waits for its answer.
         let (commands, inbox) = mpsc::unbounded_channel();
-        let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
-            LocalSet::new().block_on(&runtime, serve(inbox));
-        })?;
+        let thread = std::thread::Builder::new()
+            .name(format!("worker-{index}"))
+            .spawn(move || {
+                LocalSet::new().block_on(&runtime, serve(inbox));
+            })?;
         Ok(Worker { commands, thread })
     }
 
     /// Puts a generation in force; the answer comes when every later request runs under it.
-    pub(super) fn apply(&self, snapshot: Arc<Snapshot>, sockets: Vec<(SocketKey, TcpListener)>) -> oneshot::Receiver<()> {
+    pub(super) fn apply(
+        &self,
+        snapshot: Arc<Snapshot>,
+        sockets: Vec<(SocketKey, TcpListener)>,
+    ) -> oneshot::Receiver<()> {
         let (done, answer) = oneshot::channel();
         // A worker ends only after its `Worker` is dropped, so the command arrives.
-        let _ = self.commands.send(Command::Apply { snapshot, sockets, done });
+        let _ = self.commands.send(Command::Apply {
+            snapshot,
+            sockets,
+            done,
+        });
         answer
     }
 
@@ -82,13 +91,22 @@ async fn serve(mut inbox: mpsc::UnboundedReceiver<Command>) {
     let mut state = State::default();
     while let Some(command) = inbox.recv().await {
         match command {
-            Command::Apply { snapshot, sockets, done } => {
+            Command::Apply {
+                snapshot,
+                sockets,
+                done,
+            } => {
                 state.apply(&snapshot, sockets);
                 let _ = done.send(());
             }
             Command::Drain { done } => {
                 state.drain();
-                let connections: Vec<_> = state.listeners.values().cloned().chain(state.retired.drain(..)).collect();
+                let connections: Vec<_> = state
+                    .listeners
+                    .values()
+                    .cloned()
+                    .chain(state.retired.drain(..))
+                    .collect();
                 tokio::task::spawn_local(async move {
                     for connections in connections {
                         connections.emptied().await;
@@ -109,7 +127,10 @@ async fn sweep() {
 
 /// Bounds how long the connections of a listener that is gone may last.
 async fn close_after(connections: Rc<Connections>, drain_timeout: Duration) {
-    if tokio::time::timeout(drain_timeout, connections.emptied()).await.is_err() {
+    if tokio::time::timeout(drain_timeout, connections.emptied())
+        .await
+        .is_err()
+    {
         connections.close_all();
     }
 }
@@ -127,7 +148,10 @@ impl State {
         let mut sockets: HashMap<_, _> = sockets.into_iter().collect();
         let mut wanted = HashMap::new();
         for listener in &snapshot.listeners {
-            let bound = Rc::new(Bound { snapshot: snapshot.clone(), listener: listener.clone() });
+            let bound = Rc::new(Bound {
+                snapshot: snapshot.clone(),
+                listener: listener.clone(),
+            });
             let connections = self.connections_of(&listener.name, bound);
             for key in listener.socket_keys() {
                 wanted.insert(key, connections.clone());
@@ -168,12 +192,18 @@ impl State {
                 tokio::task::spawn_local(accept_loop(socket, acceptor.clone()));
                 self.acceptors.insert(key, acceptor);
             }
-            Err(error) => tracing::error!(address = %key.0, %error, "a listening socket could not be registered"),
+            Err(error) => {
+                tracing::error!(address = %key.0, %error, "a listening socket could not be registered")
+            }
         }
     }
 
     fn retire_listeners(&mut self, snapshot: &Snapshot) {
-        let keys: std::collections::HashSet<_> = snapshot.listeners.iter().flat_map(|listener| listener.socket_keys()).collect();
+        let keys: std::collections::HashSet<_> = snapshot
+            .listeners
+            .iter()
+            .flat_map(|listener| listener.socket_keys())
+            .collect();
         self.acceptors.retain(|key, acceptor| {
             let kept = keys.contains(key);
             if !kept {
@@ -181,7 +211,11 @@ impl State {
             }
             kept
         });
-        let names: std::collections::HashSet<_> = snapshot.listeners.iter().map(|listener| listener.name.clone()).collect();
+        let names: std::collections::HashSet<_> = snapshot
+            .listeners
+            .iter()
+            .map(|listener| listener.name.clone())
+            .collect();
         self.retired.retain(|connections| connections.count() > 0);
         for (_, connections) in self.listeners.extract_if(|name, _| !names.contains(name)) {
             connections.drain();

@@ -29,7 +29,10 @@ pub struct Acceptor {
 
 impl Acceptor {
     pub fn new(connections: Rc<Connections>) -> Acceptor {
-        Acceptor { target: Rc::new(RefCell::new(connections)), closed: Rc::new(Notify::new()) }
+        Acceptor {
+            target: Rc::new(RefCell::new(connections)),
+            closed: Rc::new(Notify::new()),
+        }
     }
 
     /// Hands later connections to another listener, or to the same one again.
@@ -51,7 +54,10 @@ impl Acceptor {
 /// accepting rests and goes on: neither ends the listener.
 pub async fn accept_loop(socket: TcpListener, acceptor: Acceptor) {
     // Where the address is a wildcard, each connection is asked for its own.
-    let local = socket.local_addr().ok().filter(|local| !local.ip().is_unspecified());
+    let local = socket
+        .local_addr()
+        .ok()
+        .filter(|local| !local.ip().is_unspecified());
     loop {
         tokio::select! {
             biased;
@@ -67,9 +73,13 @@ pub async fn accept_loop(socket: TcpListener, acceptor: Acceptor) {
 
 /// A socket that is closed resets the connections that wait in it, so they are taken first.
 fn take_waiting(socket: TcpListener, local: Option<SocketAddr>, acceptor: &Acceptor) {
-    let Ok(socket) = socket.into_std() else { return };
+    let Ok(socket) = socket.into_std() else {
+        return;
+    };
     while let Ok((stream, peer)) = socket.accept() {
-        let registered = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+        let registered = stream
+            .set_nonblocking(true)
+            .and_then(|()| TcpStream::from_std(stream));
         if let Ok(stream) = registered {
             begin(stream, peer, local, acceptor.connections());
         }
@@ -77,7 +87,12 @@ fn take_waiting(socket: TcpListener, local: Option<SocketAddr>, acceptor: &Accep
 }
 
 async fn rest(error: &io::Error) {
-    if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted) {
+    if matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
+    ) {
         return;
     }
     tracing::error!(%error, "accepting rests for {} ms", EXHAUSTED_PAUSE.as_millis());
@@ -85,17 +100,36 @@ async fn rest(error: &io::Error) {
 }
 
 /// Admits a connection and starts its task.
-fn begin(stream: TcpStream, peer: SocketAddr, local: Option<SocketAddr>, connections: Rc<Connections>) {
+fn begin(
+    stream: TcpStream,
+    peer: SocketAddr,
+    local: Option<SocketAddr>,
+    connections: Rc<Connections>,
+) {
     let bound = connections.current();
-    let Some(slot) = ConnectionSlot::take(&bound) else { return };
+    let Some(slot) = ConnectionSlot::take(&bound) else {
+        return;
+    };
     // A connection that is gone already has no address any more.
-    let Some(local) = local.or_else(|| stream.local_addr().ok()) else { return };
+    let Some(local) = local.or_else(|| stream.local_addr().ok()) else {
+        return;
+    };
     let facts = facts_of(peer, local, &bound);
-    let Some(facts) = admit(facts, &bound) else { return };
+    let Some(facts) = admit(facts, &bound) else {
+        return;
+    };
     let register = connections.register();
-    let connection = Connection { stream: Stream::Tcp(stream), facts: facts.clone(), register: register.clone() };
+    let connection = Connection {
+        stream: Stream::Tcp(stream),
+        facts: facts.clone(),
+        register: register.clone(),
+    };
     // The connection keeps the network filters it was accepted with, and nothing else of its generation.
-    let end = End { network_filters: bound.listener.network_filters.clone(), facts, _slot: slot };
+    let end = End {
+        network_filters: bound.listener.network_filters.clone(),
+        facts,
+        _slot: slot,
+    };
     let task = tokio::task::spawn_local(async move {
         let _end = end;
         match bound.listener.protocol {
@@ -183,8 +217,17 @@ fn log_full(listener: &str, connections_max: u32) {
     let turned_away = TURNED_AWAY.fetch_add(1, Ordering::Relaxed) + 1;
     let now = crate::net::timer::coarse_now().as_secs() + FULL_LINES_APART;
     let last = LAST.load(Ordering::Relaxed);
-    if now >= last + FULL_LINES_APART && LAST.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+    if now >= last + FULL_LINES_APART
+        && LAST
+            .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok()
+    {
         TURNED_AWAY.store(0, Ordering::Relaxed);
-        tracing::warn!(listener, connections_max, turned_away, "connections-max is reached: new connections are closed");
+        tracing::warn!(
+            listener,
+            connections_max,
+            turned_away,
+            "connections-max is reached: new connections are closed"
+        );
     }
 }

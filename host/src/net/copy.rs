@@ -44,16 +44,36 @@ pub struct Moved {
 
 /// Relays both directions until both have ended, one failed, or nothing moved for `idle`. An end of one direction is passed on as a
 /// half-close and the other goes on. Uses `timer`.
-pub async fn relay(downstream: &mut Stream, upstream: &mut Stream, timer: &Timer, idle: Duration, moved: &Moved) -> RelayEnd {
+pub async fn relay(
+    downstream: &mut Stream,
+    upstream: &mut Stream,
+    timer: &Timer,
+    idle: Duration,
+    moved: &Moved,
+) -> RelayEnd {
     timer.set(idle);
     let (mut downstream_read, mut downstream_write) = downstream.split();
     let (mut upstream_read, mut upstream_write) = upstream.split();
     let to_upstream = async {
-        let failed = direction(&mut downstream_read, &mut upstream_write, timer, idle, &moved.from_downstream).await;
+        let failed = direction(
+            &mut downstream_read,
+            &mut upstream_write,
+            timer,
+            idle,
+            &moved.from_downstream,
+        )
+        .await;
         failed.map_err(|side| side.name(RelayEnd::Downstream, RelayEnd::Upstream))
     };
     let to_downstream = async {
-        let failed = direction(&mut upstream_read, &mut downstream_write, timer, idle, &moved.from_upstream).await;
+        let failed = direction(
+            &mut upstream_read,
+            &mut downstream_write,
+            timer,
+            idle,
+            &moved.from_upstream,
+        )
+        .await;
         failed.map_err(|side| side.name(RelayEnd::Upstream, RelayEnd::Downstream))
     };
     let both = async { tokio::try_join!(to_upstream, to_downstream) };
@@ -93,13 +113,20 @@ async fn direction(
     loop {
         from.readable().await.map_err(|_| Side::Reading)?;
         let mut buffer = Buffer::take();
-        let count = from.read_buf(&mut *buffer).await.map_err(|_| Side::Reading)?;
+        let count = from
+            .read_buf(&mut *buffer)
+            .await
+            .map_err(|_| Side::Reading)?;
         if count == 0 {
             return to.shutdown().await.map_err(|_| Side::Writing);
         }
         to.write_all(&buffer).await.map_err(|_| Side::Writing)?;
         active(count as u64);
-        full_reads = if count == buffer.capacity() { full_reads + 1 } else { 0 };
+        full_reads = if count == buffer.capacity() {
+            full_reads + 1
+        } else {
+            0
+        };
         drop(buffer);
         if full_reads == FULL_READS {
             full_reads = 0;
@@ -109,12 +136,22 @@ async fn direction(
 }
 
 /// Splices until little arrives at a time, or nothing more: the caller's next read tells which.
-async fn splice_bulk(from: &mut ReadHalf<'_>, to: &mut WriteHalf<'_>, active: &dyn Fn(u64)) -> Result<(), Side> {
+async fn splice_bulk(
+    from: &mut ReadHalf<'_>,
+    to: &mut WriteHalf<'_>,
+    active: &dyn Fn(u64),
+) -> Result<(), Side> {
     let mut splicer = Splicer::take().map_err(|_| Side::Reading)?;
     loop {
-        let count = splicer.fill(from.as_ref(), u64::MAX).await.map_err(|_| Side::Reading)?;
+        let count = splicer
+            .fill(from.as_ref(), u64::MAX)
+            .await
+            .map_err(|_| Side::Reading)?;
         active(count);
-        splicer.empty(to.as_ref()).await.map_err(|_| Side::Writing)?;
+        splicer
+            .empty(to.as_ref())
+            .await
+            .map_err(|_| Side::Writing)?;
         active(0);
         if count < SMALL_BYTES {
             splicer.give_back();
@@ -130,8 +167,8 @@ mod splice {
     //! A pipe between two sockets.
 
     use super::*;
-    use std::cell::RefCell;
     use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
+    use std::cell::RefCell;
     use std::os::fd::OwnedFd;
     use tokio::io::Interest;
 
@@ -161,7 +198,11 @@ mod splice {
             }
             let (read_end, write_end) = pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC)?;
             let _ = fcntl_setpipe_size(&write_end, PIPE_BYTES);
-            Ok(Splicer { read_end, write_end, held_bytes: 0 })
+            Ok(Splicer {
+                read_end,
+                write_end,
+                held_bytes: 0,
+            })
         }
 
         /// Keeps the pipe for the next one to take it, if it is empty. One that is only dropped is closed.
@@ -178,7 +219,14 @@ mod splice {
             let length = PIPE_BYTES.min(usize::try_from(limit).unwrap_or(usize::MAX));
             let count = from
                 .async_io(Interest::READABLE, || {
-                    Ok(splice(from, None, &self.write_end, None, length, SpliceFlags::MOVE | SpliceFlags::NONBLOCK)?)
+                    Ok(splice(
+                        from,
+                        None,
+                        &self.write_end,
+                        None,
+                        length,
+                        SpliceFlags::MOVE | SpliceFlags::NONBLOCK,
+                    )?)
                 })
                 .await?;
             self.held_bytes = count;
@@ -191,7 +239,14 @@ mod splice {
                 let length = self.held_bytes;
                 let count = to
                     .async_io(Interest::WRITABLE, || {
-                        Ok(splice(&self.read_end, None, to, None, length, SpliceFlags::MOVE | SpliceFlags::NONBLOCK)?)
+                        Ok(splice(
+                            &self.read_end,
+                            None,
+                            to,
+                            None,
+                            length,
+                            SpliceFlags::MOVE | SpliceFlags::NONBLOCK,
+                        )?)
                     })
                     .await?;
                 self.held_bytes -= count;
@@ -223,7 +278,10 @@ mod splice {
         /// Takes what `from` has, up to `limit` bytes; 0 at its end.
         pub async fn fill(&mut self, from: &TcpStream, limit: u64) -> io::Result<u64> {
             self.0.clear();
-            let room = self.0.capacity().min(usize::try_from(limit).unwrap_or(usize::MAX));
+            let room = self
+                .0
+                .capacity()
+                .min(usize::try_from(limit).unwrap_or(usize::MAX));
             loop {
                 from.readable().await?;
                 self.0.resize(room, 0);
@@ -264,7 +322,10 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
         let address = listener.local_addr().expect("bound");
         let (outer, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
-        (outer.expect("connects"), Stream::Tcp(accepted.expect("accepts").0))
+        (
+            outer.expect("connects"),
+            Stream::Tcp(accepted.expect("accepts").0),
+        )
     }
 
     async fn with_wheel<F: Future>(test: F) -> F::Output {
@@ -282,7 +343,10 @@ mod tests {
         let serve = async {
             let mut received = Vec::new();
             server.read_to_end(&mut received).await.expect("reads");
-            server.write_all(b"answer after the half-close").await.expect("writes");
+            server
+                .write_all(b"answer after the half-close")
+                .await
+                .expect("writes");
             server.shutdown().await.expect("closes");
             received
         };
@@ -293,7 +357,13 @@ mod tests {
             client.read_to_end(&mut answer).await.expect("reads");
             answer
         };
-        let relay = relay(&mut downstream, &mut upstream, &timer, Duration::from_secs(5), &moved);
+        let relay = relay(
+            &mut downstream,
+            &mut upstream,
+            &timer,
+            Duration::from_secs(5),
+            &moved,
+        );
         let (received, answer, end) = tokio::join!(serve, call, relay);
         assert_eq!(moved.from_downstream.get(), bytes.len() as u64);
         (received, answer, end)
@@ -302,7 +372,12 @@ mod tests {
     #[tokio::test]
     async fn a_half_close_passes_and_the_other_direction_goes_on() {
         with_wheel(async {
-            for size in [1, SMALL_BYTES as usize, BULK_BYTES as usize, 40 * BULK_BYTES as usize + 3] {
+            for size in [
+                1,
+                SMALL_BYTES as usize,
+                BULK_BYTES as usize,
+                40 * BULK_BYTES as usize + 3,
+            ] {
                 let bytes: Vec<u8> = (0..size).map(|i| (i * 31 % 251) as u8).collect();
                 let (received, answer, end) = through_relay(bytes.clone()).await;
                 assert!(received == bytes, "{size} bytes arrived changed");
@@ -318,7 +393,14 @@ mod tests {
         with_wheel(async {
             let (_client, mut downstream) = pair().await;
             let (_server, mut upstream) = pair().await;
-            let end = relay(&mut downstream, &mut upstream, &Timer::new(), Duration::from_secs(7), &Moved::default()).await;
+            let end = relay(
+                &mut downstream,
+                &mut upstream,
+                &Timer::new(),
+                Duration::from_secs(7),
+                &Moved::default(),
+            )
+            .await;
             assert_eq!(end, RelayEnd::Idle);
         })
         .await;

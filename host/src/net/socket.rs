@@ -22,7 +22,11 @@ pub fn bind_shared(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListe
 }
 
 fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;
     if address.is_ipv6() {
@@ -43,7 +47,10 @@ mod tests {
     #[test]
     fn all_sockets_share_the_port_that_the_first_was_given() {
         let sockets = bind_shared("127.0.0.1:0".parse().expect("an address"), 3).expect("binds");
-        let ports: Vec<u16> = sockets.iter().map(|socket| socket.local_addr().expect("bound").port()).collect();
+        let ports: Vec<u16> = sockets
+            .iter()
+            .map(|socket| socket.local_addr().expect("bound").port())
+            .collect();
         assert_eq!(ports.len(), 3);
         assert!(ports[0] != 0 && ports.iter().all(|&port| port == ports[0]));
     }

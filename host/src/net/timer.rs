@@ -40,7 +40,11 @@ struct Entry {
 
 impl std::fmt::Debug for Entry {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Entry").field("deadline", &self.deadline).field("queued", &self.queued).finish_non_exhaustive()
+        formatter
+            .debug_struct("Entry")
+            .field("deadline", &self.deadline)
+            .field("queued", &self.queued)
+            .finish_non_exhaustive()
     }
 }
 
@@ -51,7 +55,11 @@ pub struct Expired;
 impl Timer {
     /// An unset timer of the current worker.
     pub fn new() -> Timer {
-        let entry = Rc::new(Entry { deadline: Cell::new(NEVER), queued: Cell::new(NEVER), waker: Cell::new(None) });
+        let entry = Rc::new(Entry {
+            deadline: Cell::new(NEVER),
+            queued: Cell::new(NEVER),
+            waker: Cell::new(None),
+        });
         let index = WHEEL.with(|wheel| wheel.register(entry.clone()));
         Timer { entry, index }
     }
@@ -184,7 +192,9 @@ impl Wheel {
     /// A forgotten entry that still stands in a bucket keeps its index until that bucket comes up, so that no stranger is found there.
     fn forget(&self, index: u32) {
         let mut entries = self.entries.borrow_mut();
-        let queued = entries[index as usize].take().is_some_and(|entry| entry.queued.get() != NEVER);
+        let queued = entries[index as usize]
+            .take()
+            .is_some_and(|entry| entry.queued.get() != NEVER);
         if !queued {
             self.free.borrow_mut().push(index);
         }
@@ -300,7 +310,10 @@ mod tests {
                 let after = Duration::from_millis(millis);
                 timer.set(after);
                 let elapsed = elapsed_until_expiry(&timer).await;
-                assert!(elapsed >= after && elapsed <= after + 3 * TICK, "{after:?} fired after {elapsed:?}");
+                assert!(
+                    elapsed >= after && elapsed <= after + 3 * TICK,
+                    "{after:?} fired after {elapsed:?}"
+                );
             }
         })
         .await;
@@ -343,7 +356,10 @@ mod tests {
             let timer = Timer::new();
             timer.set(Duration::from_secs(1));
             assert_eq!(timer.within(async { 7 }).await, Ok(7));
-            assert_eq!(timer.within(std::future::pending::<()>()).await, Err(Expired));
+            assert_eq!(
+                timer.within(std::future::pending::<()>()).await,
+                Err(Expired)
+            );
         })
         .await;
     }

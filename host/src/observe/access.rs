@@ -119,5 +119,7 @@ impl TcpLine<'_> {
 
 /// Microseconds; -1 for a stage that never finished, as the field writes it.
 fn micros(duration: Option<Duration>) -> i64 {
-    duration.map_or(-1, |duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX))
+    duration.map_or(-1, |duration| {
+        i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+    })
 }

@@ -48,17 +48,44 @@ impl Logging {
         let (json_messages, json_messages_filter) = closed();
         let (json_access, json_access_filter) = closed();
         let plain = || fmt::layer().with_target(false).with_ansi(false);
-        let json = || fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false);
+        let json = || {
+            fmt::layer()
+                .json()
+                .flatten_event(true)
+                .with_current_span(false)
+                .with_span_list(false)
+        };
         let layers: Vec<Box<dyn Layer<Registry> + Send + Sync>> = vec![
-            plain().with_writer(messages.clone()).with_filter(text_messages_filter).boxed(),
-            plain().with_level(false).with_writer(access.clone()).with_filter(text_access_filter).boxed(),
-            json().with_writer(messages).with_filter(json_messages_filter).boxed(),
-            json().with_target(false).with_level(false).with_writer(access).with_filter(json_access_filter).boxed(),
+            plain()
+                .with_writer(messages.clone())
+                .with_filter(text_messages_filter)
+                .boxed(),
+            plain()
+                .with_level(false)
+                .with_writer(access.clone())
+                .with_filter(text_access_filter)
+                .boxed(),
+            json()
+                .with_writer(messages)
+                .with_filter(json_messages_filter)
+                .boxed(),
+            json()
+                .with_target(false)
+                .with_level(false)
+                .with_writer(access)
+                .with_filter(json_access_filter)
+                .boxed(),
         ];
         tracing_subscriber::registry().with(layers).init();
         let logging = Logging {
-            text: Output { messages: text_messages, access: text_access },
-            json: Output { messages: json_messages, access: json_access },
+            text: Output {
+                messages: text_messages,
+                access: text_access,
+            },
+            json: Output {
+                messages: json_messages,
+                access: json_access,
+            },
             _guards: [messages_guard, access_guard],
         };
         logging.set(level, format);
@@ -78,10 +105,16 @@ impl Logging {
 
 impl Output {
     fn open(&self, level: Level) {
-        let messages = Targets::new().with_default(LevelFilter::WARN).with_target("tollgate", level).with_target("plugin", level);
+        let messages = Targets::new()
+            .with_default(LevelFilter::WARN)
+            .with_target("tollgate", level)
+            .with_target("plugin", level);
         // Access lines have the level info: `level="warn"` turns them off.
         let access = Targets::new().with_target(ACCESS, level);
-        replace(&self.messages, messages.with_target(ACCESS, LevelFilter::OFF));
+        replace(
+            &self.messages,
+            messages.with_target(ACCESS, LevelFilter::OFF),
+        );
         replace(&self.access, access);
     }
 
@@ -102,5 +135,8 @@ fn closed() -> (FilterHandle, reload::Layer<Targets, Registry>) {
 }
 
 fn writer(to: impl io::Write + Send + 'static) -> (NonBlocking, WorkerGuard) {
-    NonBlockingBuilder::default().lossy(true).buffered_lines_limit(QUEUED_LINES_MAX).finish(to)
+    NonBlockingBuilder::default()
+        .lossy(true)
+        .buffered_lines_limit(QUEUED_LINES_MAX)
+        .finish(to)
 }

@@ -168,7 +168,9 @@ impl<R: Role> Plugin<R> {
     #[cold]
     pub(super) fn blame(&self, phase: &'static str, fault: Fault) {
         let instance = self.slot(|slot| slot.instance.take());
-        let log = instance.map_or_else(LogLimit::default, |instance| instance.store.data().log.limit);
+        let log = instance.map_or_else(LogLimit::default, |instance| {
+            instance.store.data().log.limit
+        });
         self.lost(phase, fault, log);
     }
 

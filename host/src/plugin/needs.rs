@@ -64,6 +64,11 @@ impl Decision {
         self.0 & 1 != 0
     }
 
+    /// Whether some group of constant edits applies to the exchange.
+    pub fn edits(self) -> bool {
+        self.0 >> 1 != 0
+    }
+
     fn group(self, index: usize) -> bool {
         self.0 >> (index + 1) & 1 != 0
     }

@@ -237,7 +237,9 @@ enum Look {
 /// Compares the threads' calls with those seen last.
 fn look(seen: &mut Vec<(usize, u64)>) -> Look {
     let now = snapshot();
-    let overdue = now.iter().any(|thread| thread.1 % 2 == 1 && seen.contains(thread));
+    let overdue = now
+        .iter()
+        .any(|thread| thread.1 % 2 == 1 && seen.contains(thread));
     let quiet = now == *seen;
     *seen = now;
     match (overdue, quiet) {
@@ -251,7 +253,9 @@ fn look(seen: &mut Vec<(usize, u64)>) -> Look {
 fn snapshot() -> Vec<(usize, u64)> {
     let threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
     let living = threads.iter().filter_map(Weak::upgrade);
-    living.map(|calls| (Arc::as_ptr(&calls).addr(), calls.0.load(Relaxed))).collect()
+    living
+        .map(|calls| (Arc::as_ptr(&calls).addr(), calls.0.load(Relaxed)))
+        .collect()
 }
 
 #[cfg(test)]

@@ -62,14 +62,30 @@ pub(super) async fn run(
     let repeatable = ctx.exchange().request.is_idempotent() && body.is_done();
     let key = target.cluster.picker.key(ctx.exchange());
     let mut tried = Vec::new();
-    let mut reuse = if repeatable { Reuse::Any } else { Reuse::Recent };
+    let mut reuse = if repeatable {
+        Reuse::Any
+    } else {
+        Reuse::Recent
+    };
     loop {
-        let (picked, mut dialled) = connect_for(target, key, ctx, connection.timer(), reuse, &mut tried).await?;
+        let (picked, mut dialled) =
+            connect_for(target, key, ctx, connection.timer(), reuse, &mut tried).await?;
         let answer = exchange(connection, &mut dialled, &out, input, body, ctx, target).await;
         match answer {
             Err(NoAnswer::Lost) if dialled.reused && repeatable => reuse = Reuse::No,
             Err(no_answer) => return Err(no_answer.stop()),
-            Ok(delivery) => return Ok(conclude(connection, dialled, picked, delivery, (input, body), ctx, target).await),
+            Ok(delivery) => {
+                return Ok(conclude(
+                    connection,
+                    dialled,
+                    picked,
+                    delivery,
+                    (input, body),
+                    ctx,
+                    target,
+                )
+                .await);
+            }
         }
     }
 }
@@ -101,7 +117,11 @@ async fn connect_for(
         Ok((picked, dialled)) => {
             ctx.attempts += failed as u32 + 1;
             ctx.endpoint = Some(picked.position);
-            ctx.timers.connect = Some(if dialled.reused { Duration::ZERO } else { ctx.lap() });
+            ctx.timers.connect = Some(if dialled.reused {
+                Duration::ZERO
+            } else {
+                ctx.lap()
+            });
         }
         Err(_) => {
             ctx.attempts += failed as u32;
@@ -136,15 +156,44 @@ async fn exchange(
     let responding = Cell::new(None);
     if body.is_done() {
         let watched = Some(&mut downstream_read);
-        return response::receive(&mut upstream_read, &mut downstream_write, watched, register, ctx, target, &responding).await;
+        return response::receive(
+            &mut upstream_read,
+            &mut downstream_write,
+            watched,
+            register,
+            ctx,
+            target,
+            &responding,
+        )
+        .await;
     }
-    let upload = upload(&mut downstream_read, input, body, &mut upstream_write, timer, &connection.facts, target, &responding);
-    let receive = response::receive(&mut upstream_read, &mut downstream_write, None, register, ctx, target, &responding);
+    let upload = upload(
+        &mut downstream_read,
+        input,
+        body,
+        &mut upstream_write,
+        timer,
+        &connection.facts,
+        target,
+        &responding,
+    );
+    let receive = response::receive(
+        &mut upstream_read,
+        &mut downstream_write,
+        None,
+        register,
+        ctx,
+        target,
+        &responding,
+    );
     both(upload, receive, &responding).await
 }
 
 /// Sends the rest of a request body as it arrives. An upstream that stops reading ends it without an error: its answer decides.
-#[expect(clippy::too_many_arguments, reason = "both directions of both sides, which the two futures must borrow apart")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "both directions of both sides, which the two futures must borrow apart"
+)]
 async fn upload(
     from: &mut ReadHalf<'_>,
     input: &mut Buffer,
@@ -164,7 +213,9 @@ async fn upload(
         body_timer.set(body.timeout);
         match body_timer.within(from.read_buf(&mut **input)).await {
             Ok(Ok(0) | Err(_)) => return Err(Stop::DownstreamAborted),
-            Ok(Ok(count)) => facts.downstream_bytes.fetch_add(count as u64, std::sync::atomic::Ordering::Relaxed),
+            Ok(Ok(count)) => facts
+                .downstream_bytes
+                .fetch_add(count as u64, std::sync::atomic::Ordering::Relaxed),
             Err(_) => return Err(Stop::BodyTimeout),
         };
         out.clear();
@@ -196,7 +247,12 @@ async fn both(
             match (uploaded, responding.get()) {
                 (Ok(()), _) => {}
                 (Err(stop), None) => return Poll::Ready(Err(NoAnswer::Upload(stop))),
-                (Err(_), Some(status)) => return Poll::Ready(Ok(Delivery { status, delivered: Delivered::Broken(Outcome::DownstreamAborted) })),
+                (Err(_), Some(status)) => {
+                    return Poll::Ready(Ok(Delivery {
+                        status,
+                        delivered: Delivered::Broken(Outcome::DownstreamAborted),
+                    }));
+                }
             }
         }
         receive.as_mut().poll(cx)
@@ -216,24 +272,54 @@ async fn conclude(
 ) -> Ended {
     let Delivery { status, delivered } = delivery;
     match delivered {
-        Delivered::Whole { upstream_reusable, downstream_reusable } => {
+        Delivered::Whole {
+            upstream_reusable,
+            downstream_reusable,
+        } => {
             if upstream_reusable && body.is_done() {
-                pool::put(&target.cluster.endpoints[picked.position].state, dialled.stream, target.cluster.idle_timeout);
+                pool::put(
+                    &target.cluster.endpoints[picked.position].state,
+                    dialled.stream,
+                    target.cluster.idle_timeout,
+                );
             }
             ctx.timers.data = Some(ctx.lap());
-            Ended { outcome: Outcome::Ok, status, next: after_response(downstream_reusable, body) }
+            Ended {
+                outcome: Outcome::Ok,
+                status,
+                next: after_response(downstream_reusable, body),
+            }
         }
-        Delivered::Replaced { stop, keep } => Ended { outcome: Outcome::Stopped(stop), status, next: after_response(keep, body) },
+        Delivered::Replaced { stop, keep } => Ended {
+            outcome: Outcome::Stopped(stop),
+            status,
+            next: after_response(keep, body),
+        },
         Delivered::Broken(outcome) => {
             if outcome != Outcome::DownstreamAborted {
                 connection.stream.reset_on_close();
             }
-            Ended { outcome, status, next: Next::Close }
+            Ended {
+                outcome,
+                status,
+                next: Next::Close,
+            }
         }
         Delivered::Switched { early } => {
-            let outcome = tunnel::run(connection, &mut dialled.stream, early, input, target.timeouts.tunnel).await;
+            let outcome = tunnel::run(
+                connection,
+                &mut dialled.stream,
+                early,
+                input,
+                target.timeouts.tunnel,
+            )
+            .await;
             ctx.timers.data = Some(ctx.lap());
-            Ended { outcome, status, next: Next::Close }
+            Ended {
+                outcome,
+                status,
+                next: Next::Close,
+            }
         }
     }
 }

@@ -56,11 +56,18 @@ impl BodyReader {
     }
 
     /// Moves what `input` holds of the body to `out`; what follows the body stays. Answers the bytes of data moved.
-    pub(super) fn transfer(&mut self, input: &mut Buffer, out: &mut Buffer, wire: Wire) -> Result<u64, BadChunk> {
+    pub(super) fn transfer(
+        &mut self,
+        input: &mut Buffer,
+        out: &mut Buffer,
+        wire: Wire,
+    ) -> Result<u64, BadChunk> {
         match self {
             BodyReader::Done => Ok(0),
             BodyReader::Fixed(left) => {
-                let count = usize::try_from(*left).unwrap_or(usize::MAX).min(input.len());
+                let count = usize::try_from(*left)
+                    .unwrap_or(usize::MAX)
+                    .min(input.len());
                 *left -= count as u64;
                 let done = *left == 0;
                 move_data(input, count, out, wire);
@@ -133,7 +140,12 @@ fn move_data(input: &mut Buffer, count: usize, out: &mut Buffer, wire: Wire) {
 }
 
 /// Small chunks that arrived together leave as one.
-fn transfer_chunked(decoder: &mut ChunkedDecoder, input: &mut Buffer, out: &mut Buffer, wire: Wire) -> Result<u64, BadChunk> {
+fn transfer_chunked(
+    decoder: &mut ChunkedDecoder,
+    input: &mut Buffer,
+    out: &mut Buffer,
+    wire: Wire,
+) -> Result<u64, BadChunk> {
     let mut data = Buffer::take();
     let mut consumed = 0;
     while consumed < input.len() && !decoder.is_done() {
@@ -160,8 +172,18 @@ pub(super) struct RequestBody {
 }
 
 impl RequestBody {
-    pub(super) fn new(length: BodyLength, bytes_max: Option<u64>, timeout: Duration) -> RequestBody {
-        RequestBody { length, reader: BodyReader::new(length), bytes: 0, bytes_max, timeout }
+    pub(super) fn new(
+        length: BodyLength,
+        bytes_max: Option<u64>,
+        timeout: Duration,
+    ) -> RequestBody {
+        RequestBody {
+            length,
+            reader: BodyReader::new(length),
+            bytes: 0,
+            bytes_max,
+            timeout,
+        }
     }
 
     /// Refuses a body whose announced length is over the limit, before anything of it is read.
@@ -182,7 +204,10 @@ impl RequestBody {
 
     /// Moves what `input` holds of the body to `out`, in the framing in which it arrived.
     pub(super) fn transfer(&mut self, input: &mut Buffer, out: &mut Buffer) -> Result<(), Stop> {
-        let moved = self.reader.transfer(input, out, Wire::of(self.length)).map_err(|_| Stop::BadBody)?;
+        let moved = self
+            .reader
+            .transfer(input, out, Wire::of(self.length))
+            .map_err(|_| Stop::BadBody)?;
         self.bytes += moved;
         match self.bytes_max {
             Some(most) if self.bytes > most => Err(Stop::BodyTooLarge),
@@ -210,37 +235,82 @@ mod tests {
 
     #[test]
     fn a_body_leaves_in_the_wire_framing_and_the_next_message_stays() {
-        let cases: [(BodyLength, &[u8], Wire, &[u8], &[u8]); 5] = [
+        type Case = (
+            BodyLength,
+            &'static [u8],
+            Wire,
+            &'static [u8],
+            &'static [u8],
+        );
+        let cases: [Case; 5] = [
             (BodyLength::Fixed(3), b"abcGET", Wire::Plain, b"abc", b"GET"),
-            (BodyLength::Fixed(3), b"abcGET", Wire::Chunked, b"3\r\nabc\r\n0\r\n\r\n", b"GET"),
-            (BodyLength::Chunked, b"2\r\nab\r\n1\r\nc\r\n0\r\n\r\nGET", Wire::Chunked, b"3\r\nabc\r\n0\r\n\r\n", b"GET"),
-            (BodyLength::Chunked, b"2;x=y\r\nab\r\n0\r\n\r\n", Wire::Plain, b"ab", b""),
+            (
+                BodyLength::Fixed(3),
+                b"abcGET",
+                Wire::Chunked,
+                b"3\r\nabc\r\n0\r\n\r\n",
+                b"GET",
+            ),
+            (
+                BodyLength::Chunked,
+                b"2\r\nab\r\n1\r\nc\r\n0\r\n\r\nGET",
+                Wire::Chunked,
+                b"3\r\nabc\r\n0\r\n\r\n",
+                b"GET",
+            ),
+            (
+                BodyLength::Chunked,
+                b"2;x=y\r\nab\r\n0\r\n\r\n",
+                Wire::Plain,
+                b"ab",
+                b"",
+            ),
             (BodyLength::None, b"GET", Wire::Plain, b"", b"GET"),
         ];
         for (length, bytes, wire, expected, rest) in cases {
             let (mut input, mut out) = (buffer(bytes), Buffer::take());
             let mut reader = BodyReader::new(length);
-            reader.transfer(&mut input, &mut out, wire).expect("a valid body");
+            reader
+                .transfer(&mut input, &mut out, wire)
+                .expect("a valid body");
             assert!(reader.is_done(), "{length:?}");
-            assert_eq!(String::from_utf8_lossy(&out).to_lowercase(), String::from_utf8_lossy(expected), "{length:?} as {wire:?}");
+            assert_eq!(
+                String::from_utf8_lossy(&out).to_lowercase(),
+                String::from_utf8_lossy(expected),
+                "{length:?} as {wire:?}"
+            );
             assert_eq!(&input[..], rest);
         }
     }
 
     #[test]
     fn a_limit_holds_at_the_limit_and_one_byte_past_it() {
-        for (bytes, expected) in [("4\r\nabcd\r\n", Ok(())), ("5\r\nabcde\r\n", Err(Stop::BodyTooLarge))] {
+        for (bytes, expected) in [
+            ("4\r\nabcd\r\n", Ok(())),
+            ("5\r\nabcde\r\n", Err(Stop::BodyTooLarge)),
+        ] {
             let mut body = RequestBody::new(BodyLength::Chunked, Some(4), Duration::ZERO);
-            assert_eq!(body.transfer(&mut buffer(bytes.as_bytes()), &mut Buffer::take()), expected);
+            assert_eq!(
+                body.transfer(&mut buffer(bytes.as_bytes()), &mut Buffer::take()),
+                expected
+            );
         }
-        assert_eq!(RequestBody::new(BodyLength::Fixed(4), Some(4), Duration::ZERO).check_length(), Ok(()));
-        assert_eq!(RequestBody::new(BodyLength::Fixed(5), Some(4), Duration::ZERO).check_length(), Err(Stop::BodyTooLarge));
+        assert_eq!(
+            RequestBody::new(BodyLength::Fixed(4), Some(4), Duration::ZERO).check_length(),
+            Ok(())
+        );
+        assert_eq!(
+            RequestBody::new(BodyLength::Fixed(5), Some(4), Duration::ZERO).check_length(),
+            Err(Stop::BodyTooLarge)
+        );
     }
 
     #[test]
     fn a_body_cut_short_is_not_whole() {
         let mut fixed = BodyReader::new(BodyLength::Fixed(3));
-        fixed.transfer(&mut buffer(b"ab"), &mut Buffer::take(), Wire::Plain).expect("valid so far");
+        fixed
+            .transfer(&mut buffer(b"ab"), &mut Buffer::take(), Wire::Plain)
+            .expect("valid so far");
         assert!(!fixed.end());
         assert!(BodyReader::new(BodyLength::UntilClose).end());
     }

@@ -46,12 +46,16 @@ impl Connection {
 
     /// Counts bytes received from the downstream.
     pub fn count_received(&self, count: usize) {
-        self.facts.downstream_bytes.fetch_add(count as u64, Ordering::Relaxed);
+        self.facts
+            .downstream_bytes
+            .fetch_add(count as u64, Ordering::Relaxed);
     }
 
     /// Counts bytes sent to the downstream.
     pub fn count_sent(&self, count: usize) {
-        self.facts.upstream_bytes.fetch_add(count as u64, Ordering::Relaxed);
+        self.facts
+            .upstream_bytes
+            .fetch_add(count as u64, Ordering::Relaxed);
     }
 
     /// Closes so that the peer can read the answer: closing a socket that has unread bytes resets it, which may destroy what the peer has
@@ -98,7 +102,11 @@ struct Handle {
 
 impl std::fmt::Debug for Handle {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Handle").field("timer", &self.timer).field("idle", &self.idle).finish_non_exhaustive()
+        formatter
+            .debug_struct("Handle")
+            .field("timer", &self.timer)
+            .field("idle", &self.idle)
+            .finish_non_exhaustive()
     }
 }
 
@@ -132,9 +140,17 @@ impl Connections {
 
     /// Registers a new connection.
     pub fn register(self: &Rc<Self>) -> Rc<Registration> {
-        let handle = Rc::new(Handle { timer: Timer::new(), idle: Cell::new(false), task: Cell::new(None) });
+        let handle = Rc::new(Handle {
+            timer: Timer::new(),
+            idle: Cell::new(false),
+            task: Cell::new(None),
+        });
         let key = self.handles.borrow_mut().insert(handle.clone());
-        Rc::new(Registration { connections: self.clone(), handle, key })
+        Rc::new(Registration {
+            connections: self.clone(),
+            handle,
+            key,
+        })
     }
 
     /// Closes idle connections now and the others after the exchange they are in.

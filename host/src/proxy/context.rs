@@ -16,6 +16,7 @@ const BLOCK: u64 = 4096;
 static NEXT_BLOCK: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
+    #[expect(clippy::vec_box, reason = "lending one moves a pointer, not some hundred bytes")]
     static KEPT: RefCell<Vec<Box<RequestContext>>> = const { RefCell::new(Vec::new()) };
     static NUMBERS: RefCell<(u64, u64)> = const { RefCell::new((0, 0)) };
 }
@@ -71,28 +72,48 @@ impl RequestContext {
         self.timers = Timers::default();
         (self.began, self.mark) = (now, now);
         (self.attempts, self.endpoint) = (0, None);
-        self.bytes_before = (facts.downstream_bytes.load(Ordering::Relaxed), facts.upstream_bytes.load(Ordering::Relaxed));
+        self.bytes_before = (
+            facts.downstream_bytes.load(Ordering::Relaxed),
+            facts.upstream_bytes.load(Ordering::Relaxed),
+        );
     }
 
     pub(super) fn exchange(&self) -> &Exchange {
-        self.exchange.as_deref().expect("the exchange is away only during a filter call")
+        self.exchange
+            .as_deref()
+            .expect("the exchange is away only during a filter call")
     }
 
     pub(super) fn exchange_mut(&mut self) -> &mut Exchange {
-        self.exchange.as_deref_mut().expect("the exchange is away only during a filter call")
+        self.exchange
+            .as_deref_mut()
+            .expect("the exchange is away only during a filter call")
     }
 
     /// Runs the request phases of a chain.
-    pub(super) fn filter_request(&mut self, chain: &FilterChain) -> Result<(), crate::filter::Halt> {
-        let exchange = self.exchange.take().expect("the exchange is away only during a filter call");
+    pub(super) fn filter_request(
+        &mut self,
+        chain: &FilterChain,
+    ) -> Result<(), crate::filter::Halt> {
+        let exchange = self
+            .exchange
+            .take()
+            .expect("the exchange is away only during a filter call");
         let (exchange, result) = chain.on_request(&mut self.run, exchange);
         self.exchange = Some(exchange);
         result
     }
 
     /// Runs the response phases of a chain.
-    pub(super) fn filter_response(&mut self, chain: &FilterChain, body: &mut Body) -> crate::filter::Passed {
-        let exchange = self.exchange.take().expect("the exchange is away only during a filter call");
+    pub(super) fn filter_response(
+        &mut self,
+        chain: &FilterChain,
+        body: &mut Body,
+    ) -> crate::filter::Passed {
+        let exchange = self
+            .exchange
+            .take()
+            .expect("the exchange is away only during a filter call");
         let (exchange, passed) = chain.on_response(&mut self.run, exchange, body);
         self.exchange = Some(exchange);
         passed
@@ -100,7 +121,10 @@ impl RequestContext {
 
     /// Counts bytes sent to the downstream.
     pub(super) fn count_sent(&self, count: usize) {
-        self.exchange().connection.upstream_bytes.fetch_add(count as u64, Ordering::Relaxed);
+        self.exchange()
+            .connection
+            .upstream_bytes
+            .fetch_add(count as u64, Ordering::Relaxed);
     }
 
     /// Bytes received from the downstream during this exchange.

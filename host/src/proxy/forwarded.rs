@@ -46,9 +46,15 @@ fn replace(exchange: &mut Exchange, peer: IpAddr) {
 
 fn believe(exchange: &mut Exchange, peer: IpAddr, is_trusted: &dyn Fn(IpAddr) -> bool) {
     let mut chain = Vec::new();
-    let has_chain = exchange.request.fields().joined(b"x-forwarded-for", &mut chain);
+    let has_chain = exchange
+        .request
+        .fields()
+        .joined(b"x-forwarded-for", &mut chain);
     let mut forwarded = Vec::new();
-    let has_forwarded = exchange.request.fields().joined(b"forwarded", &mut forwarded);
+    let has_forwarded = exchange
+        .request
+        .fields()
+        .joined(b"forwarded", &mut forwarded);
     let client = if has_chain {
         last_untrusted(elements(&chain).map(parse_address), is_trusted)
     } else {
@@ -61,7 +67,10 @@ fn believe(exchange: &mut Exchange, peer: IpAddr, is_trusted: &dyn Fn(IpAddr) ->
     let scheme = exchange.connection.scheme.as_str();
     append(&mut chain, &peer.to_string());
     put(exchange, b"x-forwarded-for", &chain);
-    let _ = exchange.request.fields_mut().set_if_absent(b"x-forwarded-proto", scheme.as_bytes());
+    let _ = exchange
+        .request
+        .fields_mut()
+        .set_if_absent(b"x-forwarded-proto", scheme.as_bytes());
     if !exchange.request.fields().contains(b"x-forwarded-host") {
         put_host(exchange);
     }
@@ -73,7 +82,10 @@ fn believe(exchange: &mut Exchange, peer: IpAddr, is_trusted: &dyn Fn(IpAddr) ->
 
 /// From the right: the first address that is not trusted, or the leftmost when all are. An element that is no address ends the search, since
 /// what stands left of it cannot be believed.
-fn last_untrusted(addresses: impl DoubleEndedIterator<Item = Option<IpAddr>>, is_trusted: &dyn Fn(IpAddr) -> bool) -> Option<IpAddr> {
+fn last_untrusted(
+    addresses: impl DoubleEndedIterator<Item = Option<IpAddr>>,
+    is_trusted: &dyn Fn(IpAddr) -> bool,
+) -> Option<IpAddr> {
     let mut client = None;
     for address in addresses.rev() {
         let address = address?;
@@ -87,7 +99,9 @@ fn last_untrusted(addresses: impl DoubleEndedIterator<Item = Option<IpAddr>>, is
 
 fn elements(list: &[u8]) -> impl DoubleEndedIterator<Item = &str> {
     let text = std::str::from_utf8(list).unwrap_or_default();
-    text.split(',').map(str::trim).filter(|element| !element.is_empty())
+    text.split(',')
+        .map(str::trim)
+        .filter(|element| !element.is_empty())
 }
 
 /// An address, in brackets and with a port or without.
@@ -98,7 +112,10 @@ fn parse_address(text: &str) -> Option<IpAddr> {
         None if text.matches(':').count() == 1 => text.split(':').next()?,
         None => text,
     };
-    plain.parse::<IpAddr>().ok().map(|address| address.to_canonical())
+    plain
+        .parse::<IpAddr>()
+        .ok()
+        .map(|address| address.to_canonical())
 }
 
 fn forwarded_for(element: &str) -> Option<IpAddr> {
@@ -157,12 +174,17 @@ mod tests {
         };
         let mut exchange = Exchange::new(Arc::new(facts));
         let text = format!("GET / HTTP/1.1\r\nHost: shop.test:81\r\n{headers}\r\n");
-        parse_request(text.as_bytes(), &Limits::default(), &mut exchange.request).expect("a valid request");
+        parse_request(text.as_bytes(), &Limits::default(), &mut exchange.request)
+            .expect("a valid request");
         exchange
     }
 
     fn header(exchange: &Exchange, name: &str) -> Option<String> {
-        exchange.request.fields().get(name.as_bytes()).map(|value| String::from_utf8_lossy(value).into_owned())
+        exchange
+            .request
+            .fields()
+            .get(name.as_bytes())
+            .map(|value| String::from_utf8_lossy(value).into_owned())
     }
 
     #[test]
@@ -187,17 +209,37 @@ mod tests {
     fn a_trusted_peer_is_believed_up_to_the_last_untrusted_address() {
         let trusted: Vec<IpNet> = ["10.0.0.0/8".parse().expect("a network")].into();
         let cases = [
-            ("X-Forwarded-For: 6.6.6.6, 198.51.100.7, 10.1.1.1\r\n", "198.51.100.7", "6.6.6.6, 198.51.100.7, 10.1.1.1, 10.0.0.1"),
-            ("X-Forwarded-For: 10.2.2.2\r\n", "10.2.2.2", "10.2.2.2, 10.0.0.1"),
-            ("X-Forwarded-For: garbage\r\n", "10.0.0.1", "garbage, 10.0.0.1"),
-            ("Forwarded: for=\"[2001:db8::1]:99\";proto=https\r\n", "2001:db8::1", "10.0.0.1"),
+            (
+                "X-Forwarded-For: 6.6.6.6, 198.51.100.7, 10.1.1.1\r\n",
+                "198.51.100.7",
+                "6.6.6.6, 198.51.100.7, 10.1.1.1, 10.0.0.1",
+            ),
+            (
+                "X-Forwarded-For: 10.2.2.2\r\n",
+                "10.2.2.2",
+                "10.2.2.2, 10.0.0.1",
+            ),
+            (
+                "X-Forwarded-For: garbage\r\n",
+                "10.0.0.1",
+                "garbage, 10.0.0.1",
+            ),
+            (
+                "Forwarded: for=\"[2001:db8::1]:99\";proto=https\r\n",
+                "2001:db8::1",
+                "10.0.0.1",
+            ),
             ("", "10.0.0.1", "10.0.0.1"),
         ];
         for (sent, client, chain) in cases {
             let mut exchange = exchange("10.0.0.1", sent);
             apply(&mut exchange, &trusted);
             assert_eq!(exchange.client_address.to_string(), client, "{sent}");
-            assert_eq!(header(&exchange, "x-forwarded-for").as_deref(), Some(chain), "{sent}");
+            assert_eq!(
+                header(&exchange, "x-forwarded-for").as_deref(),
+                Some(chain),
+                "{sent}"
+            );
         }
     }
 }

@@ -64,9 +64,14 @@ async fn wait_for_request(connection: &Connection) -> bool {
     if connection.is_draining() {
         return false;
     }
-    connection.timer().set(connection.current().listener.idle_timeout);
+    connection
+        .timer()
+        .set(connection.current().listener.idle_timeout);
     connection.register.set_idle(true);
-    let readable = connection.timer().within(connection.stream.readable()).await;
+    let readable = connection
+        .timer()
+        .within(connection.stream.readable())
+        .await;
     connection.register.set_idle(false);
     matches!(readable, Ok(Ok(())))
 }
@@ -84,14 +89,24 @@ async fn serve_requests(connection: &mut Connection) -> Next {
         let mut ctx = RequestContext::lend(&connection.facts);
         connection.count_received(std::mem::take(&mut arrived));
         let bound = connection.current();
-        let Protocol::Http(http) = &bound.listener.protocol else { return Next::Close };
+        let Protocol::Http(http) = &bound.listener.protocol else {
+            return Next::Close;
+        };
         let next = match read_head(connection, http, &mut input, &mut ctx).await {
             Ok(true) => serve_request(connection, bound, &mut input, ctx).await,
             Ok(false) => return Next::Close,
             Err(stop) => {
                 let answer = Answer::plain(stop);
                 let ended = local_reply::send(connection, &mut ctx, answer, Next::Linger).await;
-                finish(connection, &Way { generation: bound.snapshot.generation, ..Way::default() }, &ctx, ended);
+                finish(
+                    connection,
+                    &Way {
+                        generation: bound.snapshot.generation,
+                        ..Way::default()
+                    },
+                    &ctx,
+                    ended,
+                );
                 ended.next
             }
         };
@@ -107,7 +122,12 @@ async fn serve_requests(connection: &mut Connection) -> Next {
 }
 
 /// Reads until the head is complete and takes it off `input`. False when the downstream left before it was.
-async fn read_head(connection: &mut Connection, http: &HttpListener, input: &mut Buffer, ctx: &mut RequestContext) -> Result<bool, Stop> {
+async fn read_head(
+    connection: &mut Connection,
+    http: &HttpListener,
+    input: &mut Buffer,
+    ctx: &mut RequestContext,
+) -> Result<bool, Stop> {
     connection.timer().set(http.request_head_timeout);
     loop {
         if !input.is_empty() {
@@ -135,17 +155,41 @@ async fn read_head(connection: &mut Connection, http: &HttpListener, input: &mut
 }
 
 /// Carries one request to its end.
-async fn serve_request(connection: &mut Connection, bound: std::rc::Rc<Bound>, input: &mut Buffer, mut ctx: LentContext) -> Next {
-    let Protocol::Http(http) = &bound.listener.protocol else { return Next::Close };
-    let mut body = RequestBody::new(ctx.exchange().request.body(), http.body_bytes_max, http.request_body_timeout);
-    let mut way = Way { generation: bound.snapshot.generation, ..Way::default() };
+async fn serve_request(
+    connection: &mut Connection,
+    bound: std::rc::Rc<Bound>,
+    input: &mut Buffer,
+    mut ctx: LentContext,
+) -> Next {
+    let Protocol::Http(http) = &bound.listener.protocol else {
+        return Next::Close;
+    };
+    let mut body = RequestBody::new(
+        ctx.exchange().request.body(),
+        http.body_bytes_max,
+        http.request_body_timeout,
+    );
+    let mut way = Way {
+        generation: bound.snapshot.generation,
+        ..Way::default()
+    };
     let ended = match plan(&bound, http, &body, &mut ctx, &mut way) {
         Ok(target) => {
             // A response may stream for hours; it does not keep its generation alive.
             drop(bound);
             match attempt::run(connection, input, &mut body, &mut ctx, &target).await {
                 Ok(ended) => ended,
-                Err(stop) => reply(connection, input, &mut body, &mut ctx, &way, Answer::plain(stop)).await,
+                Err(stop) => {
+                    reply(
+                        connection,
+                        input,
+                        &mut body,
+                        &mut ctx,
+                        &way,
+                        Answer::plain(stop),
+                    )
+                    .await
+                }
             }
         }
         Err(answer) => reply(connection, input, &mut body, &mut ctx, &way, answer).await,
@@ -166,15 +210,25 @@ fn plan(
         return Err(Answer::plain(Stop::ConnectRefused));
     }
     body.check_length().map_err(Answer::plain)?;
-    let (matcher, route) = http.routes.find(&ctx.exchange().request).ok_or(Answer::plain(Stop::NoRoute))?;
+    let (matcher, route) = http
+        .routes
+        .find(&ctx.exchange().request)
+        .ok_or(Answer::plain(Stop::NoRoute))?;
     way.route = Some(route.clone());
     forwarded::apply(ctx.exchange_mut(), &http.trust_forwarded);
-    ctx.filter_request(&route.filters).map_err(|halt| halted(ctx, halt))?;
+    ctx.filter_request(&route.filters)
+        .map_err(|halt| halted(ctx, halt))?;
     let cluster = match &route.action {
         Action::Cluster(cluster) => cluster,
         Action::Split(split) => split.draw(),
-        Action::Redirect { target, status } => return Err(local_reply::redirect(ctx, matcher, target, *status)),
-        Action::Respond { status, body, headers } => return Err(local_reply::respond(ctx, matcher, *status, body, headers)),
+        Action::Redirect { target, status } => {
+            return Err(local_reply::redirect(ctx, matcher, target, *status));
+        }
+        Action::Respond {
+            status,
+            body,
+            headers,
+        } => return Err(local_reply::respond(ctx, matcher, *status, body, headers)),
     };
     way.cluster = Some(cluster.clone());
     let timeouts = Timeouts {
@@ -182,7 +236,12 @@ fn plan(
         downstream_idle: bound.listener.idle_timeout,
         tunnel: http.tunnel_timeout,
     };
-    Ok(Target { cluster: cluster.clone(), route: route.clone(), timeouts, limits: http.limits })
+    Ok(Target {
+        cluster: cluster.clone(),
+        route: route.clone(),
+        timeouts,
+        limits: http.limits,
+    })
 }
 
 fn halted(ctx: &mut RequestContext, halt: Halt) -> Answer {
@@ -226,15 +285,25 @@ fn finish(connection: &Connection, way: &Way, ctx: &RequestContext, ended: Ended
     }
     let exchange = ctx.exchange();
     let route = way.route.as_deref();
-    let filters = route.map(|route| filter_names(route, ctx)).unwrap_or_default();
-    let endpoint = way.cluster.as_ref().zip(ctx.endpoint).map(|(cluster, position)| &*cluster.endpoints[position].label);
+    let filters = route
+        .map(|route| filter_names(route, ctx))
+        .unwrap_or_default();
+    let endpoint = way
+        .cluster
+        .as_ref()
+        .zip(ctx.endpoint)
+        .map(|(cluster, position)| &*cluster.endpoints[position].label);
     let mut timers = ctx.timers;
     timers.active = ctx.began.elapsed();
     access::HttpLine {
         client: exchange.client_address,
         listener: &connection.facts.listener,
         route: route.map(|route| &*route.name).unwrap_or_default(),
-        cluster: way.cluster.as_ref().map(|cluster| &*cluster.name).unwrap_or_default(),
+        cluster: way
+            .cluster
+            .as_ref()
+            .map(|cluster| &*cluster.name)
+            .unwrap_or_default(),
         endpoint: endpoint.unwrap_or_default(),
         method: exchange.request.method(),
         host: exchange.request.host(),

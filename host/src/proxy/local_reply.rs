@@ -27,12 +27,22 @@ pub(super) struct Answer {
 impl Answer {
     /// The usual answer to a stop.
     pub(super) fn plain(stop: Stop) -> Answer {
-        Answer { outcome: Outcome::Stopped(stop), body: Body::new(), prepared: false, silent: stop.status().is_none() }
+        Answer {
+            outcome: Outcome::Stopped(stop),
+            body: Body::new(),
+            prepared: false,
+            silent: stop.status().is_none(),
+        }
     }
 
     /// One whose head stands in the exchange.
     pub(super) fn prepared(outcome: Outcome, body: Body) -> Answer {
-        Answer { outcome, body, prepared: true, silent: false }
+        Answer {
+            outcome,
+            body,
+            prepared: true,
+            silent: false,
+        }
     }
 
     /// Puts the head into the exchange, if it is not there yet.
@@ -43,7 +53,10 @@ impl Answer {
         {
             self.body = filter::put_plain(exchange, status, text(status).as_bytes());
             if status == 405 {
-                let _ = exchange.response.fields_mut().append(b"allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+                let _ = exchange
+                    .response
+                    .fields_mut()
+                    .append(b"allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
             }
             self.prepared = true;
         }
@@ -89,31 +102,53 @@ fn text(status: u16) -> &'static str {
 }
 
 /// The answer of a route that redirects.
-pub(super) fn redirect(ctx: &mut RequestContext, matcher: &RouteMatch, target: &Template, status: u16) -> Answer {
+pub(super) fn redirect(
+    ctx: &mut RequestContext,
+    matcher: &RouteMatch,
+    target: &Template,
+    status: u16,
+) -> Answer {
     let location = rendered(ctx.exchange(), matcher, &[target]).remove(0);
     let exchange = ctx.exchange_mut();
     let body = filter::put_plain(exchange, status, b"");
     // The parts of a valid request target are valid in a header, and the template was checked with the configuration.
-    let _ = exchange.response.fields_mut().set(b"location", location.as_bytes());
+    let _ = exchange
+        .response
+        .fields_mut()
+        .set(b"location", location.as_bytes());
     Answer::prepared(Outcome::RouteReply, body)
 }
 
 /// The answer of a route that responds by itself.
-pub(super) fn respond(ctx: &mut RequestContext, matcher: &RouteMatch, status: u16, body: &Template, headers: &[(String, Template)]) -> Answer {
-    let templates: Vec<&Template> = std::iter::once(body).chain(headers.iter().map(|(_, value)| value)).collect();
+pub(super) fn respond(
+    ctx: &mut RequestContext,
+    matcher: &RouteMatch,
+    status: u16,
+    body: &Template,
+    headers: &[(String, Template)],
+) -> Answer {
+    let templates: Vec<&Template> = std::iter::once(body)
+        .chain(headers.iter().map(|(_, value)| value))
+        .collect();
     let mut texts = rendered(ctx.exchange(), matcher, &templates);
     let exchange = ctx.exchange_mut();
     let body = filter::put_plain(exchange, status, texts.remove(0).as_bytes());
     for ((name, _), value) in headers.iter().zip(texts) {
         let fields = exchange.response.fields_mut();
-        let _ = if name == "content-type" { fields.set(name.as_bytes(), value.as_bytes()) } else { fields.append(name.as_bytes(), value.as_bytes()) };
+        let _ = if name == "content-type" {
+            fields.set(name.as_bytes(), value.as_bytes())
+        } else {
+            fields.append(name.as_bytes(), value.as_bytes())
+        };
     }
     Answer::prepared(Outcome::RouteReply, body)
 }
 
 fn rendered(exchange: &Exchange, matcher: &RouteMatch, templates: &[&Template]) -> Vec<String> {
     let request = &exchange.request;
-    let captures = matched_path(matcher, request.path()).map(|pattern| Captures::of(pattern, request.path())).unwrap_or_default();
+    let captures = matched_path(matcher, request.path())
+        .map(|pattern| Captures::of(pattern, request.path()))
+        .unwrap_or_default();
     let facts = TemplateFacts {
         scheme: exchange.connection.scheme.as_str(),
         host: request.host(),
@@ -121,16 +156,32 @@ fn rendered(exchange: &Exchange, matcher: &RouteMatch, templates: &[&Template]) 
         query: request.query(),
         captures: &captures,
     };
-    templates.iter().map(|template| render(template, &facts)).collect()
+    templates
+        .iter()
+        .map(|template| render(template, &facts))
+        .collect()
 }
 
 /// Sends an answer. `next` is what then becomes of the downstream connection if it took the answer and the worker does not drain.
-pub(super) async fn send(connection: &mut Connection, ctx: &mut RequestContext, mut answer: Answer, next: Next) -> Ended {
+pub(super) async fn send(
+    connection: &mut Connection,
+    ctx: &mut RequestContext,
+    mut answer: Answer,
+    next: Next,
+) -> Ended {
     answer.prepare(ctx.exchange_mut());
     if answer.silent {
-        return Ended { outcome: answer.outcome, status: 0, next: Next::Close };
+        return Ended {
+            outcome: answer.outcome,
+            status: 0,
+            next: Next::Close,
+        };
     }
-    let next = if next == Next::Keep && connection.is_draining() { Next::Close } else { next };
+    let next = if next == Next::Keep && connection.is_draining() {
+        Next::Close
+    } else {
+        next
+    };
     let status = ctx.exchange().response.status();
     let out = serialise(ctx.exchange_mut(), &answer.body, next == Next::Keep);
     let idle = connection.current().listener.idle_timeout;
@@ -139,18 +190,39 @@ pub(super) async fn send(connection: &mut Connection, ctx: &mut RequestContext, 
     let sent = timer.within(connection.stream.write_all(&out)).await;
     connection.count_sent(out.len());
     if !matches!(sent, Ok(Ok(()))) {
-        return Ended { outcome: Outcome::DownstreamAborted, status, next: Next::Close };
+        return Ended {
+            outcome: Outcome::DownstreamAborted,
+            status,
+            next: Next::Close,
+        };
     }
-    Ended { outcome: answer.outcome, status, next }
+    Ended {
+        outcome: answer.outcome,
+        status,
+        next,
+    }
 }
 
 fn serialise(exchange: &mut Exchange, body: &[u8], keep_alive: bool) -> Buffer {
     let date = date();
-    let _ = exchange.response.fields_mut().set_if_absent(b"date", date.as_bytes());
+    let _ = exchange
+        .response
+        .fields_mut()
+        .set_if_absent(b"date", date.as_bytes());
     let bodiless = matches!(exchange.response.status(), 204 | 304);
-    let length = if bodiless { BodyLength::None } else { BodyLength::Fixed(body.len() as u64) };
+    let length = if bodiless {
+        BodyLength::None
+    } else {
+        BodyLength::Fixed(body.len() as u64)
+    };
     let mut out = Buffer::take();
-    write_response(&exchange.response, length, keep_alive, exchange.request.version(), &mut out);
+    write_response(
+        &exchange.response,
+        length,
+        keep_alive,
+        exchange.request.version(),
+        &mut out,
+    );
     if !bodiless && exchange.request.method() != "HEAD" {
         out.extend_from_slice(body);
     }
@@ -163,7 +235,9 @@ fn date() -> String {
         static DATE: RefCell<(u64, String)> = const { RefCell::new((0, String::new())) };
     }
     let now = SystemTime::now();
-    let second = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let second = now
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
     DATE.with_borrow_mut(|(made, text)| {
         if *made != second || text.is_empty() {
             (*made, *text) = (second, httpdate::fmt_http_date(now));

@@ -1,8 +1,8 @@
 //! The response on its way back: head, interim heads, response filters, body.
 
 use super::attempt::Target;
-use super::connection::Registration;
 use super::body::{BodyReader, Wire, finish};
+use super::connection::Registration;
 use super::context::RequestContext;
 use super::outcome::{Outcome, Stop};
 use crate::filter::{Body, Passed};
@@ -61,7 +61,10 @@ pub(super) struct Delivery {
 #[derive(Debug)]
 pub(super) enum Delivered {
     /// To its last byte.
-    Whole { upstream_reusable: bool, downstream_reusable: bool },
+    Whole {
+        upstream_reusable: bool,
+        downstream_reusable: bool,
+    },
     /// A filter put another response in its place, which was sent.
     Replaced { stop: Stop, keep: bool },
     /// It broke off; the downstream must notice.
@@ -72,7 +75,6 @@ pub(super) enum Delivered {
 
 /// Receives the response and delivers it downstream. `watched` is the downstream's other direction while nothing else reads it: if the
 /// downstream leaves, so do we.
-#[expect(clippy::too_many_arguments, reason = "both directions of both sides, which two futures must borrow apart")]
 pub(super) async fn receive(
     upstream: &mut ReadHalf<'_>,
     downstream: &mut WriteHalf<'_>,
@@ -84,7 +86,15 @@ pub(super) async fn receive(
 ) -> Result<Delivery, NoAnswer> {
     let mut input = Buffer::take();
     for _ in 0..=INTERIM_MAX {
-        read_head(upstream, &mut watched, register.timer(), &mut input, ctx, target).await?;
+        read_head(
+            upstream,
+            &mut watched,
+            register.timer(),
+            &mut input,
+            ctx,
+            target,
+        )
+        .await?;
         let response = &ctx.exchange().response;
         if !response.is_interim() {
             responding.set(Some(response.status()));
@@ -110,7 +120,12 @@ async fn read_head(
     loop {
         if !input.is_empty() {
             let exchange = ctx.exchange_mut();
-            match parse_response(input, exchange.request.method(), &target.limits, &mut exchange.response) {
+            match parse_response(
+                input,
+                exchange.request.method(),
+                &target.limits,
+                &mut exchange.response,
+            ) {
                 Ok(Parsed::Complete { head_len }) => {
                     input.consume(head_len);
                     ctx.timers.response_head = Some(ctx.lap());
@@ -125,7 +140,13 @@ async fn read_head(
         }
         let read = unless_gone(watched, upstream.read_buf(&mut **input));
         match timer.within(read).await {
-            Ok(Some(Ok(0) | Err(_))) => return Err(if input.is_empty() { NoAnswer::Lost } else { NoAnswer::Cut }),
+            Ok(Some(Ok(0) | Err(_))) => {
+                return Err(if input.is_empty() {
+                    NoAnswer::Lost
+                } else {
+                    NoAnswer::Cut
+                });
+            }
             Ok(Some(Ok(_))) => {}
             Ok(None) => return Err(NoAnswer::DownstreamGone),
             Err(_) => return Err(NoAnswer::Timeout),
@@ -134,13 +155,18 @@ async fn read_head(
 }
 
 /// `read`, or none when the downstream leaves first. Bytes of a next request that arrive meanwhile stay where they are and end the watch.
-async fn unless_gone<T>(watched: &mut Option<&mut ReadHalf<'_>>, read: impl Future<Output = T>) -> Option<T> {
+async fn unless_gone<T>(
+    watched: &mut Option<&mut ReadHalf<'_>>,
+    read: impl Future<Output = T>,
+) -> Option<T> {
     let mut read = pin!(read);
     std::future::poll_fn(|cx| {
         if let Poll::Ready(done) = read.as_mut().poll(cx) {
             return Poll::Ready(Some(done));
         }
-        let Some(downstream) = watched else { return Poll::Pending };
+        let Some(downstream) = watched else {
+            return Poll::Pending;
+        };
         let mut byte = [0];
         match downstream.poll_peek(cx, &mut ReadBuf::new(&mut byte)) {
             Poll::Pending => Poll::Pending,
@@ -155,11 +181,23 @@ async fn unless_gone<T>(watched: &mut Option<&mut ReadHalf<'_>>, read: impl Futu
 }
 
 /// Passes a 1xx on at once (RFC 9110 section 15.2).
-async fn send_interim(downstream: &mut WriteHalf<'_>, ctx: &mut RequestContext) -> Result<(), NoAnswer> {
+async fn send_interim(
+    downstream: &mut WriteHalf<'_>,
+    ctx: &mut RequestContext,
+) -> Result<(), NoAnswer> {
     let mut out = Buffer::take();
-    write_response(&ctx.exchange().response, BodyLength::None, true, Version::Http11, &mut out);
+    write_response(
+        &ctx.exchange().response,
+        BodyLength::None,
+        true,
+        Version::Http11,
+        &mut out,
+    );
     ctx.count_sent(out.len());
-    downstream.write_all(&out).await.map_err(|_| NoAnswer::DownstreamGone)
+    downstream
+        .write_all(&out)
+        .await
+        .map_err(|_| NoAnswer::DownstreamGone)
 }
 
 /// Response filters, head, body.
@@ -182,9 +220,27 @@ async fn deliver(
         Passed::Kept => {}
         Passed::Replaced => {
             let status = ctx.exchange().response.status();
-            return replace(downstream, register, &replaced, ctx, target, Stop::FilterReply { status }).await;
+            return replace(
+                downstream,
+                register,
+                &replaced,
+                ctx,
+                target,
+                Stop::FilterReply { status },
+            )
+            .await;
         }
-        Passed::Faulted => return replace(downstream, register, &replaced, ctx, target, Stop::FilterFault).await,
+        Passed::Faulted => {
+            return replace(
+                downstream,
+                register,
+                &replaced,
+                ctx,
+                target,
+                Stop::FilterFault,
+            )
+            .await;
+        }
         Passed::Close => return Err(NoAnswer::FilterClosed),
     }
     let version = ctx.exchange().request.version();
@@ -195,17 +251,34 @@ async fn deliver(
     let status = ctx.exchange().response.status();
     let mut reader = BodyReader::new(upstream_body);
     let wire = Wire::of(framing);
-    let sent = body(upstream, downstream, register.timer(), &mut input, out, &mut reader, wire, ctx, target).await;
+    let sent = body(
+        upstream,
+        downstream,
+        register.timer(),
+        &mut input,
+        out,
+        &mut reader,
+        wire,
+        ctx,
+        target,
+    )
+    .await;
     let delivered = match sent {
         // Bytes after the end of a response belong to nobody: the connection is out of step.
-        Ok(()) => Delivered::Whole { upstream_reusable: upstream_persists && input.is_empty(), downstream_reusable: keep },
+        Ok(()) => Delivered::Whole {
+            upstream_reusable: upstream_persists && input.is_empty(),
+            downstream_reusable: keep,
+        },
         Err(outcome) => Delivered::Broken(outcome),
     };
     Ok(Delivery { status, delivered })
 }
 
 /// Sends head and body; the first part of the body goes with the head.
-#[expect(clippy::too_many_arguments, reason = "one straight loop over both sides")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one straight loop over both sides"
+)]
 async fn body(
     upstream: &mut ReadHalf<'_>,
     downstream: &mut WriteHalf<'_>,
@@ -219,7 +292,9 @@ async fn body(
 ) -> Result<(), Outcome> {
     if !input.is_empty() {
         let mut first_part = Buffer::take();
-        reader.transfer(input, &mut first_part, wire).map_err(|_| Outcome::UpstreamAborted)?;
+        reader
+            .transfer(input, &mut first_part, wire)
+            .map_err(|_| Outcome::UpstreamAborted)?;
         out.extend_from_slice(&first_part);
     } else if reader.is_done() && wire == Wire::Chunked {
         finish(&mut out, wire);
@@ -239,14 +314,22 @@ async fn body(
             Ok(Ok(0)) if reader.end() => finish(&mut out, wire),
             Ok(Ok(0) | Err(_)) => return Err(Outcome::UpstreamAborted),
             Ok(Ok(_)) => {
-                reader.transfer(input, &mut out, wire).map_err(|_| Outcome::UpstreamAborted)?;
+                reader
+                    .transfer(input, &mut out, wire)
+                    .map_err(|_| Outcome::UpstreamAborted)?;
             }
             Err(_) => return Err(Outcome::UpstreamStalled),
         }
     }
 }
 
-async fn send(downstream: &mut WriteHalf<'_>, timer: &Timer, out: &[u8], ctx: &mut RequestContext, target: &Target) -> Result<(), Outcome> {
+async fn send(
+    downstream: &mut WriteHalf<'_>,
+    timer: &Timer,
+    out: &[u8],
+    ctx: &mut RequestContext,
+    target: &Target,
+) -> Result<(), Outcome> {
     if out.is_empty() {
         return Ok(());
     }
@@ -283,7 +366,10 @@ async fn splice(
             Ok(Err(_)) | Err(_) => return Err(Outcome::DownstreamAborted),
         }
         reader.passed(count);
-        ctx.exchange().connection.upstream_bytes.fetch_add(count, Ordering::Relaxed);
+        ctx.exchange()
+            .connection
+            .upstream_bytes
+            .fetch_add(count, Ordering::Relaxed);
     }
     splicer.give_back();
     Ok(())
@@ -302,9 +388,19 @@ async fn replace(
     let keep = !register.is_draining() && exchange.request.keep_alive();
     let status = exchange.response.status();
     let bodiless = matches!(status, 204 | 304);
-    let length = if bodiless { BodyLength::None } else { BodyLength::Fixed(body.len() as u64) };
+    let length = if bodiless {
+        BodyLength::None
+    } else {
+        BodyLength::Fixed(body.len() as u64)
+    };
     let mut out = Buffer::take();
-    write_response(&exchange.response, length, keep, exchange.request.version(), &mut out);
+    write_response(
+        &exchange.response,
+        length,
+        keep,
+        exchange.request.version(),
+        &mut out,
+    );
     if !bodiless && exchange.request.method() != "HEAD" {
         out.extend_from_slice(body);
     }
@@ -316,18 +412,36 @@ async fn replace(
 }
 
 /// Passes on a 101 that was asked for.
-async fn switch(downstream: &mut WriteHalf<'_>, early: Buffer, ctx: &mut RequestContext) -> Result<Delivery, NoAnswer> {
+async fn switch(
+    downstream: &mut WriteHalf<'_>,
+    early: Buffer,
+    ctx: &mut RequestContext,
+) -> Result<Delivery, NoAnswer> {
     let exchange = ctx.exchange();
-    let asked = exchange.request.upgrade().is_some_and(|asked| exchange.response.upgrade().is_some_and(|got| asked.eq_ignore_ascii_case(got)));
+    let asked = exchange.request.upgrade().is_some_and(|asked| {
+        exchange
+            .response
+            .upgrade()
+            .is_some_and(|got| asked.eq_ignore_ascii_case(got))
+    });
     if !asked {
         return Err(NoAnswer::Invalid);
     }
     let mut out = Buffer::take();
-    write_response(&exchange.response, BodyLength::None, true, Version::Http11, &mut out);
+    write_response(
+        &exchange.response,
+        BodyLength::None,
+        true,
+        Version::Http11,
+        &mut out,
+    );
     let delivered = match downstream.write_all(&out).await {
         Ok(()) => Delivered::Switched { early },
         Err(_) => Delivered::Broken(Outcome::DownstreamAborted),
     };
     ctx.count_sent(out.len());
-    Ok(Delivery { status: 101, delivered })
+    Ok(Delivery {
+        status: 101,
+        delivered,
+    })
 }

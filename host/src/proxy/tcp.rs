@@ -15,7 +15,9 @@ use std::time::{Duration, Instant};
 
 /// Serves one connection to its end, under the configuration it was accepted with.
 pub async fn serve_connection(mut connection: Connection, bound: Rc<Bound>) {
-    let Protocol::Tcp(tcp) = &bound.listener.protocol else { return };
+    let Protocol::Tcp(tcp) = &bound.listener.protocol else {
+        return;
+    };
     let cluster = tcp.cluster.clone();
     let (idle, generation) = (bound.listener.idle_timeout, bound.snapshot.generation);
     // A relay may last for days; it does not keep its generation alive.
@@ -25,22 +27,44 @@ pub async fn serve_connection(mut connection: Connection, bound: Rc<Bound>) {
     let mut tried = Vec::new();
     let key = cluster.picker.connection_key(&connection.facts);
     let began = Instant::now();
-    let (outcome, position) = match connect(&cluster, key, connection.timer(), Reuse::No, &mut tried).await {
-        Ok((picked, dialled)) => {
-            connect_time = Some(began.elapsed());
-            (Box::pin(carry(&mut connection, dialled.stream, idle, &moved)).await, Some(picked.position))
-        }
-        Err(stop) => {
-            connection.stream.reset_on_close();
-            (Outcome::Stopped(stop), tried.last().copied())
-        }
-    };
-    connection.facts.downstream_bytes.fetch_add(moved.from_downstream.get(), Ordering::Relaxed);
-    connection.facts.upstream_bytes.fetch_add(moved.from_upstream.get(), Ordering::Relaxed);
-    finish(&connection, &cluster, position, outcome, connect_time, generation);
+    let (outcome, position) =
+        match connect(&cluster, key, connection.timer(), Reuse::No, &mut tried).await {
+            Ok((picked, dialled)) => {
+                connect_time = Some(began.elapsed());
+                (
+                    Box::pin(carry(&mut connection, dialled.stream, idle, &moved)).await,
+                    Some(picked.position),
+                )
+            }
+            Err(stop) => {
+                connection.stream.reset_on_close();
+                (Outcome::Stopped(stop), tried.last().copied())
+            }
+        };
+    connection
+        .facts
+        .downstream_bytes
+        .fetch_add(moved.from_downstream.get(), Ordering::Relaxed);
+    connection
+        .facts
+        .upstream_bytes
+        .fetch_add(moved.from_upstream.get(), Ordering::Relaxed);
+    finish(
+        &connection,
+        &cluster,
+        position,
+        outcome,
+        connect_time,
+        generation,
+    );
 }
 
-async fn carry(connection: &mut Connection, mut upstream: Stream, idle: Duration, moved: &Moved) -> Outcome {
+async fn carry(
+    connection: &mut Connection,
+    mut upstream: Stream,
+    idle: Duration,
+    moved: &Moved,
+) -> Outcome {
     let timer = connection.register.timer();
     let end = relay(&mut connection.stream, &mut upstream, timer, idle, moved).await;
     match tunnel::outcome(end) {
@@ -69,7 +93,9 @@ fn finish(
         client: facts.peer,
         listener: &facts.listener,
         cluster: &cluster.name,
-        endpoint: position.map(|position| &*cluster.endpoints[position].label).unwrap_or_default(),
+        endpoint: position
+            .map(|position| &*cluster.endpoints[position].label)
+            .unwrap_or_default(),
         outcome: outcome.token(),
         downstream_bytes: facts.downstream_bytes.load(Ordering::Relaxed),
         upstream_bytes: facts.upstream_bytes.load(Ordering::Relaxed),

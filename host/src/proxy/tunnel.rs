@@ -11,13 +11,27 @@ use tokio::io::AsyncWriteExt;
 
 /// Relays until both sides have ended, one failed, or nothing moved for `idle`. `early` is what the upstream sent with
 /// its 101, `eager` what the downstream sent behind its request without waiting for it.
-pub(super) async fn run(connection: &mut Connection, upstream: &mut Stream, early: Buffer, eager: &mut Buffer, idle: Duration) -> Outcome {
+pub(super) async fn run(
+    connection: &mut Connection,
+    upstream: &mut Stream,
+    early: Buffer,
+    eager: &mut Buffer,
+    idle: Duration,
+) -> Outcome {
     connection.timer().set(idle);
     let timer = connection.register.timer();
-    if !early.is_empty() && !matches!(timer.within(connection.stream.write_all(&early)).await, Ok(Ok(()))) {
+    if !early.is_empty()
+        && !matches!(
+            timer.within(connection.stream.write_all(&early)).await,
+            Ok(Ok(()))
+        )
+    {
         return Outcome::DownstreamAborted;
     }
-    connection.facts.upstream_bytes.fetch_add(early.len() as u64, Ordering::Relaxed);
+    connection
+        .facts
+        .upstream_bytes
+        .fetch_add(early.len() as u64, Ordering::Relaxed);
     drop(early);
     if !eager.is_empty() && !matches!(timer.within(upstream.write_all(eager)).await, Ok(Ok(()))) {
         return Outcome::UpstreamAborted;
@@ -25,8 +39,14 @@ pub(super) async fn run(connection: &mut Connection, upstream: &mut Stream, earl
     eager.clear();
     let moved = Moved::default();
     let end = relay(&mut connection.stream, upstream, timer, idle, &moved).await;
-    connection.facts.downstream_bytes.fetch_add(moved.from_downstream.get(), Ordering::Relaxed);
-    connection.facts.upstream_bytes.fetch_add(moved.from_upstream.get(), Ordering::Relaxed);
+    connection
+        .facts
+        .downstream_bytes
+        .fetch_add(moved.from_downstream.get(), Ordering::Relaxed);
+    connection
+        .facts
+        .upstream_bytes
+        .fetch_add(moved.from_upstream.get(), Ordering::Relaxed);
     outcome(end)
 }
 

@@ -16,7 +16,9 @@ impl Captures {
             PathPattern::Exact(_) => {}
             PathPattern::Prefix(prefix) => captures.add("rest", prefix.len()..path.len()),
             PathPattern::Segments { segments, rest } => {
-                match_segments(segments, *rest, path, &mut |name, range| captures.add(name, range));
+                match_segments(segments, *rest, path, &mut |name, range| {
+                    captures.add(name, range)
+                });
             }
             PathPattern::Regex(regex) => captures.add_groups(regex.regex(), path),
         }
@@ -34,7 +36,9 @@ impl Captures {
     }
 
     fn add_groups(&mut self, regex: &Regex, path: &str) {
-        let Some(found) = regex.captures(path) else { return };
+        let Some(found) = regex.captures(path) else {
+            return;
+        };
         for name in regex.capture_names().flatten() {
             if let Some(group) = found.name(name) {
                 self.add(name, group.range());
@@ -48,7 +52,9 @@ pub fn path_matches(pattern: &PathPattern, path: &str) -> bool {
     match pattern {
         PathPattern::Exact(exact) => path == exact,
         PathPattern::Prefix(prefix) => path.starts_with(prefix.as_str()),
-        PathPattern::Segments { segments, rest } => match_segments(segments, *rest, path, &mut |_, _| ()),
+        PathPattern::Segments { segments, rest } => {
+            match_segments(segments, *rest, path, &mut |_, _| ())
+        }
         PathPattern::Regex(regex) => regex.regex().is_match(path),
     }
 }
@@ -62,14 +68,20 @@ pub fn host_matches(pattern: &HostPattern, host: &str) -> bool {
 }
 
 /// A named segment matches any non-empty segment.
-fn match_segments(segments: &[Segment], rest: bool, path: &str, capture: &mut dyn FnMut(&str, Range<usize>)) -> bool {
+fn match_segments(
+    segments: &[Segment],
+    rest: bool,
+    path: &str,
+    capture: &mut dyn FnMut(&str, Range<usize>),
+) -> bool {
     let mut at = 0;
     for segment in segments {
         if path.as_bytes().get(at) != Some(&b'/') {
             return false;
         }
         let start = at + 1;
-        at = memchr::memchr(b'/', &path.as_bytes()[start..]).map_or(path.len(), |found| start + found);
+        at = memchr::memchr(b'/', &path.as_bytes()[start..])
+            .map_or(path.len(), |found| start + found);
         match segment {
             Segment::Literal(literal) if path[start..at] != **literal => return false,
             Segment::Capture(_) if start == at => return false,
@@ -94,7 +106,14 @@ mod tests {
     /// `/users/{id}/posts`, with `/*` behind it or not.
     fn segments(rest: bool) -> PathPattern {
         let literal = |text: &str| Segment::Literal(text.to_owned());
-        PathPattern::Segments { segments: vec![literal("users"), Segment::Capture("id".to_owned()), literal("posts")], rest }
+        PathPattern::Segments {
+            segments: vec![
+                literal("users"),
+                Segment::Capture("id".to_owned()),
+                literal("posts"),
+            ],
+            rest,
+        }
     }
 
     #[test]
@@ -116,7 +135,11 @@ mod tests {
             (segments(true), "/users/7/posts", false),
         ];
         for (pattern, path, expected) in cases {
-            assert_eq!(path_matches(&pattern, path), expected, "{pattern:?} on {path}");
+            assert_eq!(
+                path_matches(&pattern, path),
+                expected,
+                "{pattern:?} on {path}"
+            );
         }
     }
 
@@ -127,13 +150,21 @@ mod tests {
         for (name, expected) in [("id", Some("7")), ("rest", Some("a/b")), ("other", None)] {
             assert_eq!(captures.get(name, path), expected);
         }
-        assert_eq!(Captures::of(&PathPattern::Prefix("/old/".to_owned()), "/old/").get("rest", "/old/"), Some(""));
+        assert_eq!(
+            Captures::of(&PathPattern::Prefix("/old/".to_owned()), "/old/").get("rest", "/old/"),
+            Some("")
+        );
     }
 
     #[test]
     fn a_wildcard_host_matches_names_below_only() {
         let wildcard = HostPattern::Suffix(".example.com".to_owned());
-        for (host, expected) in [("a.example.com", true), ("a.b.example.com", true), ("example.com", false), ("badexample.com", false)] {
+        for (host, expected) in [
+            ("a.example.com", true),
+            ("a.b.example.com", true),
+            ("example.com", false),
+            ("badexample.com", false),
+        ] {
             assert_eq!(host_matches(&wildcard, host), expected, "{host}");
         }
         assert!(!host_matches(&wildcard, ".example.com"));

@@ -20,19 +20,43 @@ pub trait RouteRequest {
 
 /// Whether every kind of condition holds; of the values of one kind any will do, except headers, of which all must.
 fn matches(matcher: &RouteMatch, request: &impl RouteRequest) -> bool {
-    (matcher.paths.is_empty() || matcher.paths.iter().any(|path| path_matches(&path.value, request.path())))
-        && (matcher.hosts.is_empty() || matcher.hosts.iter().any(|host| host_matches(host, request.host())))
-        && (matcher.methods.is_empty() || matcher.methods.iter().any(|method| method == request.method()))
-        && matcher.headers.iter().all(|header| header_holds(header, request))
+    (matcher.paths.is_empty()
+        || matcher
+            .paths
+            .iter()
+            .any(|path| path_matches(&path.value, request.path())))
+        && (matcher.hosts.is_empty()
+            || matcher
+                .hosts
+                .iter()
+                .any(|host| host_matches(host, request.host())))
+        && (matcher.methods.is_empty()
+            || matcher
+                .methods
+                .iter()
+                .any(|method| method == request.method()))
+        && matcher
+            .headers
+            .iter()
+            .all(|header| header_holds(header, request))
 }
 
 fn header_holds(header: &HeaderMatch, request: &impl RouteRequest) -> bool {
-    request.header_matches(&header.name, &mut |line| header.value.as_ref().is_none_or(|value| line == value.as_bytes()))
+    request.header_matches(&header.name, &mut |line| {
+        header
+            .value
+            .as_ref()
+            .is_none_or(|value| line == value.as_bytes())
+    })
 }
 
 /// The pattern of a matching route that matched, whose captures its action may use.
 pub fn matched_path<'m>(matcher: &'m RouteMatch, path: &str) -> Option<&'m PathPattern> {
-    matcher.paths.iter().map(|pattern| &pattern.value).find(|pattern| path_matches(pattern, path))
+    matcher
+        .paths
+        .iter()
+        .map(|pattern| &pattern.value)
+        .find(|pattern| path_matches(pattern, path))
 }
 
 /// Positions of routes, in file order, by what a request must have to reach them.
@@ -58,7 +82,11 @@ pub struct RouteTable<T> {
 impl<T> RouteTable<T> {
     /// Compiles routes given in file order.
     pub fn new(routes: Vec<(RouteMatch, T)>) -> RouteTable<T> {
-        let mut table = RouteTable { routes: Vec::new(), by_host: HashMap::new(), any_host: Index::default() };
+        let mut table = RouteTable {
+            routes: Vec::new(),
+            by_host: HashMap::new(),
+            any_host: Index::default(),
+        };
         for (position, (matcher, _)) in routes.iter().enumerate() {
             table.index(position as u32, matcher);
         }
@@ -69,13 +97,20 @@ impl<T> RouteTable<T> {
     }
 
     fn index(&mut self, position: u32, matcher: &RouteMatch) {
-        let literal_hosts = !matcher.hosts.is_empty() && matcher.hosts.iter().all(|host| matches!(host, HostPattern::Exact(_)));
+        let literal_hosts = !matcher.hosts.is_empty()
+            && matcher
+                .hosts
+                .iter()
+                .all(|host| matches!(host, HostPattern::Exact(_)));
         if !literal_hosts {
             return self.any_host.add(position, matcher);
         }
         for host in &matcher.hosts {
             if let HostPattern::Exact(name) = host {
-                self.by_host.entry(name.clone()).or_default().add(position, matcher);
+                self.by_host
+                    .entry(name.clone())
+                    .or_default()
+                    .add(position, matcher);
             }
         }
     }
@@ -87,7 +122,9 @@ impl<T> RouteTable<T> {
             self.first(index, request, &mut best);
         }
         self.first(&self.any_host, request, &mut best);
-        self.routes.get(best as usize).map(|(matcher, target)| (matcher, target))
+        self.routes
+            .get(best as usize)
+            .map(|(matcher, target)| (matcher, target))
     }
 
     /// Lowers `best` to the first matching position of `index` that lies before it.
@@ -97,7 +134,10 @@ impl<T> RouteTable<T> {
             self.first_of(positions, request, best);
         }
         for &length in &index.prefix_lengths {
-            if let Some(positions) = path.get(..length).and_then(|prefix| index.prefixes.get(prefix)) {
+            if let Some(positions) = path
+                .get(..length)
+                .and_then(|prefix| index.prefixes.get(prefix))
+            {
                 self.first_of(positions, request, best);
             }
         }
@@ -124,10 +164,20 @@ impl<T> RouteTable<T> {
 
 impl Index {
     fn add(&mut self, position: u32, matcher: &RouteMatch) {
-        let only = if let [path] = matcher.paths.as_slice() { Some(&path.value) } else { None };
+        let only = if let [path] = matcher.paths.as_slice() {
+            Some(&path.value)
+        } else {
+            None
+        };
         match only {
-            Some(PathPattern::Exact(path)) => self.exact.entry(path.clone()).or_default().push(position),
-            Some(PathPattern::Prefix(prefix)) => self.prefixes.entry(prefix.clone()).or_default().push(position),
+            Some(PathPattern::Exact(path)) => {
+                self.exact.entry(path.clone()).or_default().push(position)
+            }
+            Some(PathPattern::Prefix(prefix)) => self
+                .prefixes
+                .entry(prefix.clone())
+                .or_default()
+                .push(position),
             _ => self.others.push(position),
         }
     }
@@ -162,30 +212,65 @@ mod tests {
             &self.path
         }
         fn header_matches(&self, name: &str, test: &mut dyn FnMut(&[u8]) -> bool) -> bool {
-            self.header.is_some_and(|(header, value)| header == name && test(value.as_bytes()))
+            self.header
+                .is_some_and(|(header, value)| header == name && test(value.as_bytes()))
         }
     }
 
     fn host_pattern(text: &str) -> HostPattern {
-        text.strip_prefix('*').map_or(HostPattern::Exact(text.to_owned()), |suffix| HostPattern::Suffix(suffix.to_owned()))
+        text.strip_prefix('*')
+            .map_or(HostPattern::Exact(text.to_owned()), |suffix| {
+                HostPattern::Suffix(suffix.to_owned())
+            })
     }
 
     fn path_pattern(text: &str) -> PathPattern {
-        text.strip_suffix('*').map_or(PathPattern::Exact(text.to_owned()), |prefix| PathPattern::Prefix(prefix.to_owned()))
+        text.strip_suffix('*')
+            .map_or(PathPattern::Exact(text.to_owned()), |prefix| {
+                PathPattern::Prefix(prefix.to_owned())
+            })
     }
 
-    fn matcher(host: &str, path: &str, method: &str, header: Option<(&str, Option<&str>)>) -> RouteMatch {
+    fn matcher(
+        host: &str,
+        path: &str,
+        method: &str,
+        header: Option<(&str, Option<&str>)>,
+    ) -> RouteMatch {
         let place = Place::default();
         RouteMatch {
-            hosts: (!host.is_empty()).then(|| host_pattern(host)).into_iter().collect(),
-            paths: (!path.is_empty()).then(|| Spanned { value: path_pattern(path), place }).into_iter().collect(),
-            methods: (!method.is_empty()).then(|| method.to_owned()).into_iter().collect(),
-            headers: header.map(|(name, value)| HeaderMatch { name: name.to_owned(), value: value.map(str::to_owned) }).into_iter().collect(),
+            hosts: (!host.is_empty())
+                .then(|| host_pattern(host))
+                .into_iter()
+                .collect(),
+            paths: (!path.is_empty())
+                .then(|| Spanned {
+                    value: path_pattern(path),
+                    place,
+                })
+                .into_iter()
+                .collect(),
+            methods: (!method.is_empty())
+                .then(|| method.to_owned())
+                .into_iter()
+                .collect(),
+            headers: header
+                .map(|(name, value)| HeaderMatch {
+                    name: name.to_owned(),
+                    value: value.map(str::to_owned),
+                })
+                .into_iter()
+                .collect(),
         }
     }
 
     fn request(method: &'static str, host: &str, path: &str) -> Request {
-        Request { method, host: host.into(), path: path.into(), header: None }
+        Request {
+            method,
+            host: host.into(),
+            path: path.into(),
+            header: None,
+        }
     }
 
     #[test]
@@ -197,7 +282,11 @@ mod tests {
             (matcher("*.test", "", "", None), 3),
             (matcher("x.test", "", "", None), 4),
         ]);
-        let find = |method, host, path| table.find(&request(method, host, path)).map(|(_, target)| *target);
+        let find = |method, host, path| {
+            table
+                .find(&request(method, host, path))
+                .map(|(_, target)| *target)
+        };
         assert_eq!(find("POST", "x.test", "/a/b"), Some(0));
         assert_eq!(find("GET", "x.test", "/a/b"), Some(1));
         assert_eq!(find("GET", "y.test", "/a/b"), Some(2));
@@ -209,7 +298,10 @@ mod tests {
     fn headers_match_by_presence_or_value() {
         let present = matcher("", "", "", Some(("x-beta", None)));
         let equal = matcher("", "", "", Some(("x-beta", Some("1"))));
-        let with = |value| Request { header: Some(("x-beta", value)), ..request("GET", "h", "/") };
+        let with = |value| Request {
+            header: Some(("x-beta", value)),
+            ..request("GET", "h", "/")
+        };
         assert!(matches(&present, &with("0")) && matches(&equal, &with("1")));
         assert!(!matches(&equal, &with("10")) && !matches(&present, &request("GET", "h", "/")));
     }
@@ -222,11 +314,25 @@ mod tests {
         let methods = ["", "GET", "POST"];
         let pick = |of: &[&'static str]| of[fastrand::usize(..of.len())];
         for _ in 0..300 {
-            let matchers: Vec<RouteMatch> = (0..12).map(|_| matcher(pick(&hosts), pick(&paths), pick(&methods), None)).collect();
-            let table = RouteTable::new(matchers.iter().cloned().enumerate().map(|(i, m)| (m, i)).collect());
+            let matchers: Vec<RouteMatch> = (0..12)
+                .map(|_| matcher(pick(&hosts), pick(&paths), pick(&methods), None))
+                .collect();
+            let table = RouteTable::new(
+                matchers
+                    .iter()
+                    .cloned()
+                    .enumerate()
+                    .map(|(i, m)| (m, i))
+                    .collect(),
+            );
             for _ in 0..30 {
-                let path = ["/", "/a", "/a/", "/a/b", "/a/b/c", "/ab", "/x/b"][fastrand::usize(..7)];
-                let asked = request(pick(&methods[1..]), pick(&["a.test", "b.test", "a.b.test", "c"]), path);
+                let path =
+                    ["/", "/a", "/a/", "/a/b", "/a/b/c", "/ab", "/x/b"][fastrand::usize(..7)];
+                let asked = request(
+                    pick(&methods[1..]),
+                    pick(&["a.test", "b.test", "a.b.test", "c"]),
+                    path,
+                );
                 let naive = matchers.iter().position(|matcher| matches(matcher, &asked));
                 assert_eq!(table.find(&asked).map(|(_, target)| *target), naive);
             }

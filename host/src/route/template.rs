@@ -43,7 +43,13 @@ mod tests {
     #[test]
     fn placeholders_are_filled_from_facts_and_captures() {
         let captures = Captures::of(&PathPattern::Prefix("/old/".to_owned()), "/old/a/b");
-        let facts = TemplateFacts { scheme: "http", host: "h.test", path: "/old/a/b", query: None, captures: &captures };
+        let facts = TemplateFacts {
+            scheme: "http",
+            host: "h.test",
+            path: "/old/a/b",
+            query: None,
+            captures: &captures,
+        };
         let cases = [
             (Placeholder::Rest, "a/b"),
             (Placeholder::Capture("other".to_owned()), ""),
@@ -53,7 +59,11 @@ mod tests {
             (Placeholder::Scheme, "http"),
         ];
         for (placeholder, expected) in cases {
-            let parts = vec![TemplatePart::Text("<".to_owned()), TemplatePart::Placeholder(placeholder), TemplatePart::Text(">".to_owned())];
+            let parts = vec![
+                TemplatePart::Text("<".to_owned()),
+                TemplatePart::Placeholder(placeholder),
+                TemplatePart::Text(">".to_owned()),
+            ];
             assert_eq!(render(&Template { parts }, &facts), format!("<{expected}>"));
         }
     }

@@ -12,17 +12,27 @@ pub struct Catalog;
 impl PluginCatalog for Catalog {
     fn bundled(&self, name: &str) -> Option<PluginManifest> {
         let inspection = inspect(name, bundled::get(name)?);
-        Some(manifest(inspection.expect("bundled plugins are checked by the tests")))
+        Some(manifest(
+            inspection.expect("bundled plugins are checked by the tests"),
+        ))
     }
 
     fn bundled_names(&self) -> Vec<String> {
-        bundled::all().iter().map(|(name, _)| (*name).to_owned()).collect()
+        bundled::all()
+            .iter()
+            .map(|(name, _)| (*name).to_owned())
+            .collect()
     }
 
     fn read(&self, path: &Path) -> Result<PluginManifest, String> {
         let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
-        let stem = path.file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
-        inspect(&stem, &bytes).map(manifest).map_err(|error| chain(&error))
+        let stem = path
+            .file_stem()
+            .map(|stem| stem.to_string_lossy())
+            .unwrap_or_default();
+        inspect(&stem, &bytes)
+            .map(manifest)
+            .map_err(|error| chain(&error))
     }
 }
 

@@ -21,13 +21,26 @@ use std::sync::Arc;
 /// # Errors
 /// Every reason at once, each at its place. Nothing has been changed then.
 pub fn compile(config: &Config, generation: u64, engine: &Engine) -> Result<Snapshot, Diagnostics> {
-    let mut compiler = Compiler { config, engine, components: HashMap::new(), errors: Diagnostics::default() };
+    let mut compiler = Compiler {
+        config,
+        engine,
+        components: HashMap::new(),
+        errors: Diagnostics::default(),
+    };
     let clusters = compiler.clusters();
-    let listeners: Vec<_> = config.listeners.iter().filter_map(|listener| compiler.listener(listener, &clusters)).collect();
+    let listeners: Vec<_> = config
+        .listeners
+        .iter()
+        .filter_map(|listener| compiler.listener(listener, &clusters))
+        .collect();
     if compiler.errors.has_errors() {
         return Err(compiler.errors);
     }
-    Ok(Snapshot { generation, listeners, drain_timeout: config.process.drain_timeout })
+    Ok(Snapshot {
+        generation,
+        listeners,
+        drain_timeout: config.process.drain_timeout,
+    })
 }
 
 type Clusters = HashMap<String, Arc<Cluster>>;
@@ -42,7 +55,13 @@ struct Compiler<'c> {
 impl Compiler<'_> {
     fn clusters(&mut self) -> Clusters {
         let config = self.config;
-        config.clusters.iter().filter_map(|cluster| Some((cluster.name.value.clone(), Arc::new(self.cluster(cluster)?)))).collect()
+        config
+            .clusters
+            .iter()
+            .filter_map(|cluster| {
+                Some((cluster.name.value.clone(), Arc::new(self.cluster(cluster)?)))
+            })
+            .collect()
     }
 
     fn cluster(&mut self, written: &config::Cluster) -> Option<Cluster> {
@@ -80,30 +99,56 @@ impl Compiler<'_> {
             EndpointAddress::Socket(address) => return Some(*address),
             EndpointAddress::Name { host, port } => (host.as_str(), *port),
         };
-        match (host, port).to_socket_addrs().map(|mut addresses| addresses.next()) {
+        match (host, port)
+            .to_socket_addrs()
+            .map(|mut addresses| addresses.next())
+        {
             Ok(Some(found)) => Some(found),
             Ok(None) => self.refuse(address.place, format!("`{host}` has no address"), None),
-            Err(error) => self.refuse(address.place, format!("`{host}` cannot be resolved: {error}"), None),
+            Err(error) => self.refuse(
+                address.place,
+                format!("`{host}` cannot be resolved: {error}"),
+                None,
+            ),
         }
     }
 
     fn balancer(&mut self, cluster: &str, used: &PluginUse) -> Option<Arc<Balancer>> {
         let (component, budgets) = self.component(&used.name)?;
-        let configured = Balancer::configure(self.engine, &component, &used.name.value, cluster, &used.settings.json, budgets);
+        let configured = Balancer::configure(
+            self.engine,
+            &component,
+            &used.name.value,
+            cluster,
+            &used.settings.json,
+            budgets,
+        );
         self.configured(used, configured)
     }
 
-    fn listener(&mut self, written: &config::Listener, clusters: &Clusters) -> Option<Arc<Listener>> {
+    fn listener(
+        &mut self,
+        written: &config::Listener,
+        clusters: &Clusters,
+    ) -> Option<Arc<Listener>> {
         let name: Arc<str> = written.name.value.as_str().into();
         let network_filters = Arc::new(self.network_filters(&written.network_filters));
         let protocol = match &written.protocol {
-            config::ListenerProtocol::Http(http) => Protocol::Http(Box::new(self.http_listener(http, clusters))),
-            config::ListenerProtocol::Tcp(tcp) => Protocol::Tcp(TcpListener { cluster: clusters.get(&tcp.cluster.value)?.clone() }),
+            config::ListenerProtocol::Http(http) => {
+                Protocol::Http(Box::new(self.http_listener(http, clusters)))
+            }
+            config::ListenerProtocol::Tcp(tcp) => Protocol::Tcp(TcpListener {
+                cluster: clusters.get(&tcp.cluster.value)?.clone(),
+            }),
         };
         Some(Arc::new(Listener {
             open: open_connections(&name),
             name,
-            addresses: written.addresses.iter().map(|address| address.value).collect(),
+            addresses: written
+                .addresses
+                .iter()
+                .map(|address| address.value)
+                .collect(),
             connections_max: written.connections_max,
             idle_timeout: written.idle_timeout,
             network_filters,
@@ -111,8 +156,16 @@ impl Compiler<'_> {
         }))
     }
 
-    fn http_listener(&mut self, written: &config::HttpListener, clusters: &Clusters) -> HttpListener {
-        let routes = written.routes.iter().filter_map(|route| self.route(route, &written.filters, clusters)).collect();
+    fn http_listener(
+        &mut self,
+        written: &config::HttpListener,
+        clusters: &Clusters,
+    ) -> HttpListener {
+        let routes = written
+            .routes
+            .iter()
+            .filter_map(|route| self.route(route, &written.filters, clusters))
+            .collect();
         HttpListener {
             limits: limits(written),
             body_bytes_max: written.body_bytes_max,
@@ -132,33 +185,75 @@ impl Compiler<'_> {
     ) -> Option<(config::RouteMatch, Arc<Route>)> {
         let filters: Vec<_> = listener_filters.iter().chain(&written.filters).collect();
         if filters.len() > FILTERS_MAX {
-            let message = format!("{} filters on one route; at most {FILTERS_MAX}", filters.len());
-            return self.refuse(written.name.place, message, Some("the listener's filters count for each of its routes".to_owned()));
+            let message = format!(
+                "{} filters on one route; at most {FILTERS_MAX}",
+                filters.len()
+            );
+            return self.refuse(
+                written.name.place,
+                message,
+                Some("the listener's filters count for each of its routes".to_owned()),
+            );
         }
-        let filters = FilterChain::new(filters.into_iter().filter_map(|filter| self.filter(filter)).collect());
+        let filters = FilterChain::new(
+            filters
+                .into_iter()
+                .filter_map(|filter| self.filter(filter))
+                .collect(),
+        );
         let action = action(&written.action, clusters)?;
-        let route = Route { name: written.name.value.as_str().into(), filters, action, response_timeout: written.response_timeout };
+        let route = Route {
+            name: written.name.value.as_str().into(),
+            filters,
+            action,
+            response_timeout: written.response_timeout,
+        };
         Some((written.matcher.clone(), Arc::new(route)))
     }
 
     fn filter(&mut self, written: &config::Filter) -> Option<Filter> {
         let used = &written.plugin;
         let (component, budgets) = self.component(&used.name)?;
-        let configured = plugin::HttpFilter::configure(self.engine, &component, &used.name.value, &used.settings.json, budgets);
+        let configured = plugin::HttpFilter::configure(
+            self.engine,
+            &component,
+            &used.name.value,
+            &used.settings.json,
+            budgets,
+        );
         let plugin = self.configured(used, configured)?;
-        Some(Filter { name: used.name.value.as_str().into(), plugin, on_fault: on_fault(written.on_fault) })
+        Some(Filter {
+            name: used.name.value.as_str().into(),
+            plugin,
+            on_fault: on_fault(written.on_fault),
+        })
     }
 
     fn network_filters(&mut self, written: &[config::Filter]) -> NetworkChain {
-        NetworkChain::new(written.iter().filter_map(|filter| self.network_filter(filter)).collect())
+        NetworkChain::new(
+            written
+                .iter()
+                .filter_map(|filter| self.network_filter(filter))
+                .collect(),
+        )
     }
 
     fn network_filter(&mut self, written: &config::Filter) -> Option<NetworkFilter> {
         let used = &written.plugin;
         let (component, budgets) = self.component(&used.name)?;
-        let configured = plugin::NetworkFilter::configure(self.engine, &component, &used.name.value, &used.settings.json, budgets);
+        let configured = plugin::NetworkFilter::configure(
+            self.engine,
+            &component,
+            &used.name.value,
+            &used.settings.json,
+            budgets,
+        );
         let plugin = self.configured(used, configured)?;
-        Some(NetworkFilter { name: used.name.value.as_str().into(), plugin, on_fault: on_fault(written.on_fault) })
+        Some(NetworkFilter {
+            name: used.name.value.as_str().into(),
+            plugin,
+            on_fault: on_fault(written.on_fault),
+        })
     }
 
     /// The plugin of this name, loaded once a compilation. A failure is reported where it is first used.
@@ -166,7 +261,12 @@ impl Compiler<'_> {
         if let Some(known) = self.components.get(&name.value) {
             return known.clone();
         }
-        let loaded = match self.config.plugins.iter().find(|plugin| plugin.name.value == name.value) {
+        let loaded = match self
+            .config
+            .plugins
+            .iter()
+            .find(|plugin| plugin.name.value == name.value)
+        {
             Some(declared) => self.load_file(declared),
             None => self.load_bundled(name),
         };
@@ -176,7 +276,11 @@ impl Compiler<'_> {
 
     fn load_bundled(&mut self, name: &Spanned<String>) -> Option<(Arc<Component>, Budgets)> {
         let Some(bytes) = bundled::get(&name.value) else {
-            return self.refuse(name.place, format!("there is no plugin `{}`", name.value), None);
+            return self.refuse(
+                name.place,
+                format!("there is no plugin `{}`", name.value),
+                None,
+            );
         };
         match self.engine.load_bytes(&name.value, bytes) {
             Ok(component) => Some((component, budgets(&config::PluginBudgets::default()))),
@@ -191,7 +295,11 @@ impl Compiler<'_> {
         };
         let read_before = self.config.manifests.get(&declared.name.value);
         if read_before.is_some_and(|manifest| manifest.sha256 != component.inspection().sha256) {
-            return self.refuse(declared.path.place, "the file changed while it was being loaded", None);
+            return self.refuse(
+                declared.path.place,
+                "the file changed while it was being loaded",
+                None,
+            );
         }
         Some((component, budgets(&declared.budgets)))
     }
@@ -199,12 +307,15 @@ impl Compiler<'_> {
     fn configured<T>(&mut self, used: &PluginUse, result: Result<T, ConfigureError>) -> Option<T> {
         match result {
             Ok(plugin) => Some(plugin),
-            Err(ConfigureError::Settings(errors)) if errors.is_empty() => {
-                self.refuse(used.name.place, "the plugin refuses its settings without saying why", None)
-            }
+            Err(ConfigureError::Settings(errors)) if errors.is_empty() => self.refuse(
+                used.name.place,
+                "the plugin refuses its settings without saying why",
+                None,
+            ),
             Err(ConfigureError::Settings(errors)) => {
                 for error in errors {
-                    self.errors.error(used.settings.place_of(&error.pointer), error.message, None);
+                    self.errors
+                        .error(used.settings.place_of(&error.pointer), error.message, None);
                 }
                 None
             }
@@ -212,7 +323,12 @@ impl Compiler<'_> {
         }
     }
 
-    fn refuse<T>(&mut self, place: config::Place, message: impl Into<String>, help: Option<String>) -> Option<T> {
+    fn refuse<T>(
+        &mut self,
+        place: config::Place,
+        message: impl Into<String>,
+        help: Option<String>,
+    ) -> Option<T> {
         self.errors.error(place, message, help);
         None
     }
@@ -223,13 +339,24 @@ fn action(written: &config::Action, clusters: &Clusters) -> Option<Action> {
     Some(match written {
         config::Action::Cluster(name) => Action::Cluster(clusters.get(&name.value)?.clone()),
         config::Action::Split(shares) => {
-            let shares = shares.iter().map(|share| Some((share.weight, clusters.get(&share.cluster.value)?.clone())));
+            let shares = shares
+                .iter()
+                .map(|share| Some((share.weight, clusters.get(&share.cluster.value)?.clone())));
             Action::Split(Split::new(shares.collect::<Option<_>>()?))
         }
-        config::Action::Redirect { target, status } => Action::Redirect { target: target.clone(), status: *status },
-        config::Action::Respond { status, body, headers } => {
-            Action::Respond { status: *status, body: body.clone(), headers: headers.clone() }
-        }
+        config::Action::Redirect { target, status } => Action::Redirect {
+            target: target.clone(),
+            status: *status,
+        },
+        config::Action::Respond {
+            status,
+            body,
+            headers,
+        } => Action::Respond {
+            status: *status,
+            body: body.clone(),
+            headers: headers.clone(),
+        },
     })
 }
 
@@ -251,7 +378,10 @@ fn limits(written: &config::HttpListener) -> Limits {
 }
 
 fn budgets(written: &config::PluginBudgets) -> Budgets {
-    Budgets { time_max: written.time_max, memory_max: usize::try_from(written.memory_bytes_max).unwrap_or(usize::MAX) }
+    Budgets {
+        time_max: written.time_max,
+        memory_max: usize::try_from(written.memory_bytes_max).unwrap_or(usize::MAX),
+    }
 }
 
 fn on_fault(written: config::OnFault) -> OnFault {

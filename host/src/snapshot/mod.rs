@@ -45,6 +45,9 @@ pub struct Bound {
     pub listener: Arc<Listener>,
 }
 
+/// Which listening socket: its address, and whose it is where the system chooses the port, so that several may ask for that.
+pub type SocketKey = (SocketAddr, Option<(Arc<str>, usize)>);
+
 /// Addresses and how they accept.
 #[derive(Debug)]
 pub struct Listener {
@@ -59,9 +62,15 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// What identifies its sockets across generations: the address, and the name too where the system chooses the port.
-    pub fn socket_keys(&self) -> impl Iterator<Item = (SocketAddr, Option<Arc<str>>)> {
-        self.addresses.iter().map(|address| (*address, (address.port() == 0).then(|| self.name.clone())))
+    /// What identifies its sockets across generations, in the order of the addresses.
+    pub fn socket_keys(&self) -> impl Iterator<Item = SocketKey> {
+        let system_chosen = |position, address: &SocketAddr| {
+            (address.port() == 0).then(|| (self.name.clone(), position))
+        };
+        self.addresses
+            .iter()
+            .enumerate()
+            .map(move |(position, address)| (*address, system_chosen(position, address)))
     }
 }
 
@@ -103,8 +112,15 @@ pub struct Route {
 pub enum Action {
     Cluster(Arc<Cluster>),
     Split(Split),
-    Redirect { target: Template, status: u16 },
-    Respond { status: u16, body: Template, headers: Vec<(String, Template)> },
+    Redirect {
+        target: Template,
+        status: u16,
+    },
+    Respond {
+        status: u16,
+        body: Template,
+        headers: Vec<(String, Template)>,
+    },
 }
 
 /// Clusters by weight.

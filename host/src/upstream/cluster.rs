@@ -50,6 +50,7 @@ impl Endpoint {
 
     /// Whether [`Endpoint::enter`] would succeed now.
     pub fn has_room(&self) -> bool {
-        self.requests_max.is_none_or(|most| self.state.in_flight() < most)
+        self.requests_max
+            .is_none_or(|most| self.state.in_flight() < most)
     }
 }

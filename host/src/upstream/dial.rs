@@ -32,14 +32,24 @@ const FRESH: Duration = Duration::from_secs(1);
 /// lost if the endpoint is closing the connection at this moment (as HAProxy's `http-reuse safe`, which gives it none).
 pub fn checkout(endpoint: &Endpoint, repeatable: bool) -> Option<Dialled> {
     let age_max = if repeatable { Duration::MAX / 2 } else { FRESH };
-    pool::take(&endpoint.state, age_max).map(|stream| Dialled { stream, reused: true })
+    pool::take(&endpoint.state, age_max).map(|stream| Dialled {
+        stream,
+        reused: true,
+    })
 }
 
 /// A new connection to the endpoint. Uses `timer`.
-pub async fn dial(cluster: &Cluster, endpoint: &Endpoint, timer: &Timer) -> Result<Dialled, DialError> {
+pub async fn dial(
+    cluster: &Cluster,
+    endpoint: &Endpoint,
+    timer: &Timer,
+) -> Result<Dialled, DialError> {
     timer.set(cluster.connect_timeout);
     match timer.within(Stream::connect(endpoint.address)).await {
-        Ok(stream) => Ok(Dialled { stream: stream?, reused: false }),
+        Ok(stream) => Ok(Dialled {
+            stream: stream?,
+            reused: false,
+        }),
         Err(_) => Err(DialError::Timeout),
     }
 }

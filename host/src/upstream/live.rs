@@ -69,7 +69,11 @@ impl InFlight {
             state.in_flight.fetch_add(1, Ordering::Relaxed);
             return Some(InFlight(state.clone()));
         };
-        let entered = state.in_flight.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| (count < most).then_some(count + 1));
+        let entered = state
+            .in_flight
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
+                (count < most).then_some(count + 1)
+            });
         entered.ok().map(|_| InFlight(state.clone()))
     }
 }
@@ -112,7 +116,9 @@ mod tests {
     #[test]
     fn failures_are_logged_once_a_second_with_their_number() {
         let state = state("live-failures");
-        let counted: Vec<_> = [3, 3, 3, 4, 4].map(|second| state.count_failure(second)).into();
+        let counted: Vec<_> = [3, 3, 3, 4, 4]
+            .map(|second| state.count_failure(second))
+            .into();
         assert_eq!(counted, [Some(1), None, None, Some(3), None]);
     }
 

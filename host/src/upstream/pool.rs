@@ -2,10 +2,10 @@
 
 use super::live::EndpointState;
 use crate::net::stream::Stream;
+use crate::net::timer::coarse_now;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
-use crate::net::timer::coarse_now;
 use std::time::Duration;
 
 /// Bounds idle connections per endpoint and worker.
@@ -67,7 +67,11 @@ pub fn take(endpoint: &EndpointState, age_max: Duration) -> Option<Stream> {
 
 /// Keeps a connection on which an exchange has ended cleanly, for at most `idle_timeout`.
 pub fn put(endpoint: &EndpointState, stream: Stream, idle_timeout: Duration) {
-    let idle = Idle { stream, since: coarse_now(), idle_timeout };
+    let idle = Idle {
+        stream,
+        since: coarse_now(),
+        idle_timeout,
+    };
     POOLS.with_borrow_mut(|pools| {
         let pool = pools.entry(endpoint.id()).or_default();
         if pool.len() < IDLE_MAX {
@@ -107,7 +111,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_that_the_endpoint_closed_is_not_lent() {
-        let state = endpoint_state(&"pool-stale".into(), "127.0.0.1:1".parse().expect("an address"));
+        let state = endpoint_state(
+            &"pool-stale".into(),
+            "127.0.0.1:1".parse().expect("an address"),
+        );
         let (good, _peer) = connected().await;
         let (closed, peer) = connected().await;
         put(&state, good, Duration::from_secs(60));
@@ -120,7 +127,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_past_its_idle_timeout_is_swept() {
-        let state = endpoint_state(&"pool-idle".into(), "127.0.0.1:1".parse().expect("an address"));
+        let state = endpoint_state(
+            &"pool-idle".into(),
+            "127.0.0.1:1".parse().expect("an address"),
+        );
         let (stream, _peer) = connected().await;
         put(&state, stream, Duration::from_secs(60));
         tokio::time::advance(Duration::from_secs(59)).await;
