@@ -7,6 +7,7 @@ mod cli;
 mod harness;
 mod hot_load;
 mod http;
+mod keys;
 mod plugins;
 mod scaffold;
 mod tcp;

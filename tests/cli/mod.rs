@@ -4,6 +4,7 @@ mod check;
 mod documents;
 mod inspect;
 mod run;
+mod shipped;
 
 use crate::harness::{binary, cache_dir};
 use std::path::{Path, PathBuf};

@@ -38,6 +38,24 @@ fn an_address_in_use_is_refused_at_its_place() {
 }
 
 #[test]
+fn as_many_workers_run_as_are_asked_for() {
+    for workers in [1, 3] {
+        let text = format!(
+            "process {{ workers {workers} }}\nlistener \"web\" \"127.0.0.1:0\" {{ route {{ respond 200 }} }}\n"
+        );
+        let proxy = Proxy::start(&text);
+        let threads = format!("/proc/{}/task", proxy.pid().as_raw_nonzero());
+        let threads = std::fs::read_dir(threads).expect("the system tells its threads");
+        let names = threads.flatten().map(|thread| {
+            // A thread may end while we look.
+            std::fs::read_to_string(thread.path().join("comm")).unwrap_or_default()
+        });
+        let running = names.filter(|name| name.starts_with("worker-")).count();
+        assert_eq!(running, workers);
+    }
+}
+
+#[test]
 fn a_proxy_that_is_told_to_stop_finishes_what_it_does_and_exits_with_0() {
     let finish = Gate::default();
     let gate = finish.clone();

@@ -2,6 +2,8 @@
 
 use super::{Way, generation, hang_up, message, responding, retired};
 use crate::harness::{Origin, Proxy, config, whole};
+use std::sync::Arc;
+use std::time::Duration;
 
 #[test]
 fn each_way_of_changing_the_file_puts_it_in_force_for_the_next_request() {
@@ -191,6 +193,30 @@ fn other_files_in_the_folder_cause_no_reload() {
             .count(),
         1
     );
+}
+
+#[test]
+fn a_folder_that_is_never_quiet_delays_no_reload() {
+    let proxy = Proxy::start(&responding("0"));
+    let mut kept = proxy.client();
+    assert_eq!(kept.get("/").text(), "0");
+    let busy = Arc::new(());
+    let (wanted, file) = (Arc::downgrade(&busy), proxy.directory().join("busy.log"));
+    let writer = std::thread::spawn(move || {
+        while wanted.strong_count() > 0 && std::fs::write(&file, "another line").is_ok() {
+            // Far less than what counts as quiet.
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    });
+    for (number, way) in Way::ALL.into_iter().enumerate() {
+        let body = format!("number {number}");
+        way.configure(&proxy, &responding(&body))
+            .unwrap_or_else(|why| panic!("{way:?}: {why}"));
+        assert_eq!(kept.get("/").text(), body, "{way:?}");
+    }
+    assert!(!writer.is_finished(), "it wrote all the time");
+    drop(busy);
+    writer.join().expect("it does not panic");
 }
 
 #[test]

@@ -127,6 +127,29 @@ fn an_address_passes_from_one_listener_to_another() {
     );
 }
 
+/// Nothing but the listener that is gone could hold the generation.
+#[test]
+fn a_listener_without_connections_takes_its_generation_with_it() {
+    let named = |name: &str| responding(name).replace("\"web\"", &format!("\"{name}\""));
+    let proxy = Proxy::start(&format!("{}{}", named("a"), named("b")));
+    for (number, (what, text)) in [
+        ("removed", named("a")),
+        ("renamed", named("c")),
+        ("moved", listener("d", free_address(), "d")),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        proxy
+            .reload(&text)
+            .unwrap_or_else(|why| panic!("{what}: {why}"));
+        let generation = number + 1;
+        proxy.log_line(&format!(
+            "\"generation retired\",\"generation\":{generation}"
+        ));
+    }
+}
+
 #[test]
 fn an_address_that_is_taken_refuses_the_whole_reload() {
     let (_held, taken) = closed_port();

@@ -2,6 +2,7 @@
 
 use super::Way;
 use crate::harness::{Gate, Origin, Proxy, closed_port, config};
+use crate::tcp::{end, established};
 
 const TEXT: &str = r#"
 listener "web" "127.0.0.1:0" {
@@ -122,4 +123,19 @@ fn demo_origins_come_and_go() {
         second.to_string()
     );
     assert!(std::net::TcpStream::connect(first).is_err());
+}
+
+#[test]
+fn a_demo_echo_answers_and_is_logged_under_its_name() {
+    let (held, address) = closed_port();
+    drop(held);
+    let proxy = Proxy::start(&format!(
+        "demo-origins {{ tcp-echo \"{address}\" name=\"parrot\" }}\nlistener \"raw\" \"127.0.0.1:0\" {{ protocol \"tcp\"; route {{ cluster \"c\" }} }}\ncluster \"c\" {{ endpoint \"{address}\" }}\n"
+    ));
+    end(&proxy, established(proxy.address("raw")));
+    assert!(
+        proxy
+            .log_line("\"demo origin\"")
+            .contains("\"name\":\"parrot\"")
+    );
 }

@@ -79,6 +79,35 @@ fn a_request_in_flight_is_answered_idle_connections_close_and_new_ones_are_refus
     assert_eq!(proxy.line_of("/late").outcome(), "ok");
 }
 
+/// While the process is stopped, requests arrive on connections that were idle and on others that it has not accepted yet; when it goes on,
+/// it is told to end before it has looked at any of them.
+#[test]
+fn every_request_that_was_sent_before_the_signal_is_answered() {
+    const EACH: usize = 120;
+    let (mut proxy, _origin) = start("20s", &Gate::default());
+    let mut clients: Vec<_> = (0..EACH).map(|_| proxy.client()).collect();
+    for client in &mut clients {
+        assert_eq!(client.get("/ping").text(), "pong");
+    }
+    proxy.signal(Signal::STOP);
+    clients.extend((0..EACH).map(|_| proxy.client()));
+    for client in &mut clients {
+        client.send("GET /ping HTTP/1.1\r\nHost: test\r\n\r\n");
+    }
+    proxy.signal(Signal::TERM);
+    proxy.signal(Signal::CONT);
+    for (number, client) in clients.iter_mut().enumerate() {
+        let response = client.response();
+        assert_eq!(
+            (response.status, response.text().as_str()),
+            (200, "pong"),
+            "connection {number}"
+        );
+        assert!(client.is_at_end() && !client.was_reset(), "{number}");
+    }
+    assert_eq!(proxy.wait().code(), Some(0));
+}
+
 #[test]
 fn without_work_it_ends_at_once_on_either_signal() {
     for signal in [Signal::TERM, Signal::INT] {

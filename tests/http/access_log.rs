@@ -35,7 +35,7 @@ fn a_line_says_where_a_request_went_how_long_it_took_and_how_it_ended() {
         ("host", "test"),
         ("target", "/x"),
         ("outcome", "ok"),
-        ("filters", "rewrite"),
+        ("filters", "request-id,rewrite"),
     ] {
         assert_eq!(line.text(name), value, "{name}");
     }
@@ -77,7 +77,7 @@ fn a_line_names_the_filter_that_answered_and_no_stage_that_was_not_reached() {
             line.text("cluster"),
             line.text("endpoint")
         ),
-        ("filter-reply", "acl", "", "")
+        ("filter-reply", "request-id,acl", "", "")
     );
     for timer in ["connect_us", "response_head_us", "data_us"] {
         assert_eq!(line.number(timer), -1, "{timer}");
@@ -87,7 +87,7 @@ fn a_line_names_the_filter_that_answered_and_no_stage_that_was_not_reached() {
     let line = proxy.line_of("/other");
     assert_eq!(
         (line.outcome(), line.text("route"), line.text("filters")),
-        ("route-reply", "fixed", "")
+        ("route-reply", "fixed", "request-id")
     );
     assert_eq!(origin.connections(), 0);
 }

@@ -1,6 +1,6 @@
 //! 1xx responses and `Expect: 100-continue`.
 
-use crate::harness::{Gate, Origin, Proxy};
+use crate::harness::{Gate, Origin, Proxy, config};
 
 const EXPECTING: &str =
     "POST /upload HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n";
@@ -90,4 +90,34 @@ fn early_hints_arrive_at_once_and_as_often_as_sent() {
         ("page", None)
     );
     assert_eq!(proxy.line_of("/").outcome(), "ok");
+}
+
+#[test]
+fn a_downstream_that_takes_no_hints_is_left_and_gives_its_place_back() {
+    let origin = Origin::start(|mut peer| {
+        while let Some(request) = peer.request() {
+            if request.head.target() == "/hints" {
+                // Together more than the system keeps for a downstream that does not read.
+                let fill = "x".repeat(512 * 1024);
+                let hint = format!("HTTP/1.1 103 Early Hints\r\nX-Fill: {fill}\r\n\r\n");
+                while peer.try_send(&hint) {}
+                return;
+            }
+            peer.answer("page");
+        }
+    });
+    let text = r#"
+        listener "web" "127.0.0.1:0" {
+            limits header-bytes-max="1MiB"
+            timeouts idle="300ms"
+            route { cluster "origin" }
+        }
+        cluster "origin" { endpoint "ORIGIN" requests-max=1 }"#;
+    let proxy = Proxy::start(&config(text, &[("ORIGIN", &origin)]));
+    let mut deaf = proxy.client();
+    deaf.send("GET /hints HTTP/1.1\r\nHost: a\r\n\r\n");
+    let line = proxy.line_of("/hints");
+    assert_eq!((line.outcome(), line.status()), ("downstream-aborted", 0));
+    origin.wait_for_ends(1);
+    assert_eq!(proxy.client().get("/page").text(), "page");
 }

@@ -18,6 +18,7 @@ mod poisoning;
 mod retries;
 mod routes;
 mod streaming;
+mod unsent;
 mod upgrade;
 mod upstream_errors;
 mod upstream_limits;

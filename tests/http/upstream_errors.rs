@@ -61,6 +61,14 @@ fn an_answer_that_does_not_come_in_time_is_a_504_and_the_connection_is_closed() 
 }
 
 #[test]
+fn the_timeout_of_a_route_counts_and_not_its_clusters() {
+    let origin = Origin::start(|mut peer| while peer.request().is_some() {});
+    let proxy = proxy("timeouts response=\"10m\"", &origin);
+    assert_eq!(proxy.client().get("/short").status, 504);
+    assert_eq!(proxy.line_of("/short").outcome(), "response-timeout");
+}
+
+#[test]
 fn a_response_that_stalls_is_broken_off() {
     let origin = Origin::start(|mut peer| {
         peer.request();

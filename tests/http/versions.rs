@@ -1,6 +1,6 @@
 //! HTTP/1.0 on either side.
 
-use crate::harness::{Origin, Proxy};
+use crate::harness::{Client, Origin, Proxy, config};
 
 #[test]
 fn an_old_downstream_gets_bodies_that_end_with_the_connection() {
@@ -81,5 +81,66 @@ fn an_old_upstream_is_used_once_unless_it_keeps_alive() {
             );
         }
         assert_eq!(origin.connections(), expected, "{connection}");
+    }
+}
+
+#[test]
+fn an_old_downstream_can_tell_a_response_that_was_cut_with_its_upload() {
+    let finish: fn(&mut Client) = |client| client.finish();
+    let stay_silent: fn(&mut Client) = |_| ();
+    for framing in ["Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", "\r\nok"] {
+        for (end, what) in [(finish, "an end"), (stay_silent, "silence")] {
+            let origin = Origin::start(move |mut peer| {
+                peer.head();
+                peer.send(format!("HTTP/1.1 200 OK\r\n{framing}"));
+                peer.rest();
+            });
+            let text = r#"
+                listener "web" "127.0.0.1:0" {
+                    timeouts request-body="300ms"
+                    route { cluster "origin" }
+                }
+                cluster "origin" { endpoint "ORIGIN" }"#;
+            let proxy = Proxy::start(&config(text, &[("ORIGIN", &origin)]));
+            let mut client = proxy.client();
+            client.send("POST /half HTTP/1.0\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc");
+            let head = client.response_head();
+            assert_eq!((head.status(), head.header("content-length")), (200, None));
+            assert_eq!(client.take(2), b"ok");
+            end(&mut client);
+            assert_eq!(client.rest(), b"", "{what}, {framing:?}");
+            // The end of the connection would be the end of the body.
+            assert!(client.was_reset(), "{what}, {framing:?}");
+            let line = proxy.line_of("/half");
+            assert_eq!(line.outcome(), "downstream-aborted", "{what}");
+            assert_eq!(line.status(), 200, "{what}");
+        }
+    }
+}
+
+#[test]
+fn a_cluster_speaks_http_1_1_whatever_the_downstream_speaks_and_nothing_else() {
+    let origin = Origin::echo();
+    let text = r#"
+        listener "web" "127.0.0.1:0" { route { cluster "origin" } }
+        cluster "origin" {
+            endpoint "ORIGIN"
+            protocol "PROTOCOL"
+        }"#;
+    let with = |protocol: &str| config(text, &[("ORIGIN", &origin), ("PROTOCOL", &protocol)]);
+    let proxy = Proxy::start(&with("http/1.1"));
+    for version in ["1.0", "1.1"] {
+        let mut client = proxy.client();
+        client.send(format!("GET /x HTTP/{version}\r\nHost: a\r\n\r\n"));
+        let request = client.response().echoed();
+        assert_eq!(request.start_line, "GET /x HTTP/1.1");
+    }
+    for protocol in ["h2", "http/1.0", "http"] {
+        let refusal = Proxy::try_start(&with(protocol)).err();
+        let refusal = refusal.expect("it speaks nothing else");
+        assert!(
+            refusal.contains("config.kdl:9:") && refusal.contains(protocol),
+            "{refusal}"
+        );
     }
 }

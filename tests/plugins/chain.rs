@@ -123,7 +123,7 @@ fn a_fault_denies_or_is_skipped_as_the_filter_says() {
     let line = proxy.line_of("/deny");
     assert_eq!(
         (line.outcome(), line.text("filters"), line.text("endpoint")),
-        ("filter-fault", "hostile:fault", "")
+        ("filter-fault", "headers,hostile:fault", "")
     );
 
     let skipped = client.get("/skip");
@@ -134,7 +134,7 @@ fn a_fault_denies_or_is_skipped_as_the_filter_says() {
     let line = proxy.line_of("/skip");
     assert_eq!(
         (line.status(), line.outcome(), line.text("filters")),
-        (200, "ok", "hostile:fault")
+        (200, "ok", "headers,hostile:fault,request-id")
     );
 
     let denied = client.get("/response/deny");
@@ -149,7 +149,11 @@ fn a_fault_denies_or_is_skipped_as_the_filter_says() {
     let line = proxy.line_of("/response/deny");
     assert_eq!(
         (line.outcome(), line.text("filters"), line.text("endpoint")),
-        ("filter-fault", "hostile:fault", &*origin.to_string())
+        (
+            "filter-fault",
+            "headers,hostile:fault",
+            &*origin.to_string()
+        )
     );
 
     let skipped = client.get("/response/skip");
@@ -157,7 +161,7 @@ fn a_fault_denies_or_is_skipped_as_the_filter_says() {
     let line = proxy.line_of("/response/skip");
     assert_eq!(
         (line.outcome(), line.text("filters")),
-        ("ok", "hostile:fault")
+        ("ok", "headers,hostile:fault")
     );
 
     proxy.log_line("\"plugin\":\"hostile\",\"kind\":\"trap\",\"phase\":\"request\"");

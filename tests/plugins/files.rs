@@ -143,3 +143,73 @@ fn what_is_no_plugin_of_the_right_kind_does_not_start() {
         );
     }
 }
+
+#[test]
+fn a_network_filter_from_a_file_is_called_for_the_addresses_of_its_guard_only() {
+    let start = |mode: &str| {
+        let text = config(
+            r#"
+            plugin "mine" "network.wasm"
+            listener "web" "127.0.0.1:0" {
+                network-filters { mine { mode "MODE" } }
+                route { respond 200 body="inside" }
+            }
+            "#,
+            &[("MODE", &mode)],
+        );
+        Proxy::start_in(folder(&[("network.wasm", &guests::network())]), &text)
+    };
+    // It would fault, but looks at 10.0.0.0/8 alone.
+    let proxy = start("trap").expect("it is valid");
+    assert_eq!(proxy.client().get("/").text(), "inside");
+    let refusal = start("guard-path").err().expect("a connection has no path");
+    assert!(refusal.contains("config.kdl:8:"), "{refusal}");
+}
+
+/// A proxy with a network filter of the guests, which sees connections from here, before another one that is configured with `then`.
+fn network_filtered(filter: &str, then: &str) -> Proxy {
+    let text = config(
+        r#"
+process { workers 1; log level="debug" format="json" }
+plugin "mine" "network.wasm"
+listener "web" "127.0.0.1:0" {
+    network-filters { FILTER; THEN }
+    route { respond 200 body="inside" }
+}
+"#,
+        &[("FILTER", &filter), ("THEN", &then)],
+    );
+    Proxy::start_in(folder(&[("network.wasm", &guests::network())]), &text).expect("it is valid")
+}
+
+#[test]
+fn a_faulting_network_filter_denies_or_is_skipped_as_it_says() {
+    for denying in ["mine", "mine on-fault=\"deny\""] {
+        let proxy = network_filtered(&format!("{denying} {{ mode \"near-trap\" }}"), "");
+        assert!(proxy.client().is_at_end(), "{denying}");
+        let line = proxy.log_line("connection refused by a network filter");
+        assert!(line.contains("\"faulted\":true"), "{line}");
+    }
+    let proxy = network_filtered("mine on-fault=\"skip\" { mode \"near-trap\" }", "");
+    assert_eq!(proxy.client().get("/").text(), "inside");
+    proxy.log_line("\"plugin\":\"mine\",\"kind\":\"trap\",\"phase\":\"accept\"");
+}
+
+#[test]
+fn a_network_filter_hears_of_the_end_of_a_connection_that_a_later_one_refuses() {
+    // It says that it was called by faulting.
+    let told = "\"plugin\":\"mine\",\"kind\":\"trap\",\"phase\":\"close\"";
+    let filter = "mine { mode \"near-trap-close\" }";
+    let proxy = network_filtered(filter, "ip-acl { deny \"127.0.0.0/8\" }");
+    assert!(proxy.client().is_at_end());
+    proxy.log_line("\"filter\":\"ip-acl\"");
+    proxy.log_line(told);
+
+    let proxy = network_filtered("ip-acl { deny \"127.0.0.0/8\" }", filter);
+    assert!(proxy.client().is_at_end());
+    proxy.log_line("\"filter\":\"ip-acl\"");
+    assert!(
+        !proxy.log_lines().iter().any(|line| line.contains(told)),
+        "one that was not asked is not told"
+    );
+}

@@ -107,6 +107,7 @@ fn an_upstream_may_refuse_the_upgrade() {
 #[test]
 fn filters_see_and_edit_the_head_of_an_upgrade() {
     let proxy = before(|stream| {
+        #[expect(clippy::result_large_err, reason = "the library's type")]
         let check = |request: &Request, mut response: Response| {
             let tenant = request
                 .headers()
@@ -116,7 +117,6 @@ fn filters_see_and_edit_the_head_of_an_upgrade() {
             response.headers_mut().insert("x-seen", tenant);
             Ok(response)
         };
-        #[expect(clippy::result_large_err, reason = "the library's type")]
         let mut socket = accept_hdr(stream, check).expect("a handshake");
         while let Ok(message) = socket.read() {
             if message.is_text() {

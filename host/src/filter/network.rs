@@ -34,7 +34,16 @@ impl NetworkChain {
 
     /// Asks every filter about a new connection; tags that they set are in the facts afterwards. The facts must not be shared yet.
     pub fn on_accept(&self, facts: &mut Arc<ConnectionFacts>) -> Result<(), Refused> {
-        self.0.iter().try_for_each(|filter| filter.accept(facts))
+        for (index, filter) in self.0.iter().enumerate() {
+            if let Err(refused) = filter.accept(facts) {
+                // Those before it let the connection pass, and now it ends.
+                self.0[..index]
+                    .iter()
+                    .for_each(|passed| passed.close(facts));
+                return Err(refused);
+            }
+        }
+        Ok(())
     }
 
     /// Tells the filters that want to know that a connection they let pass has ended.

@@ -87,7 +87,12 @@ async fn serve(options: &Options, loaded: Loaded, logging: Logging, engine: Engi
         Err(error) => return fail(&format!("the workers could not be started: {error}\n")),
     };
     let mut watch = Watch::new();
-    if let Err(refusal) = control.apply(Ok(loaded), &mut watch).await {
+    let started = tokio::select! {
+        started = control.apply(Ok(loaded), &mut watch) => started,
+        _ = terminate.recv() => return ExitCode::SUCCESS,
+        _ = interrupt.recv() => return ExitCode::SUCCESS,
+    };
+    if let Err(refusal) = started {
         return fail(&refusal);
     }
     loop {
@@ -105,6 +110,7 @@ async fn serve(options: &Options, loaded: Loaded, logging: Logging, engine: Engi
         tokio::select! {
             () = control.reload(options, &mut watch) => {}
             _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
         }
     }
     control.stop(&mut terminate, &mut interrupt).await;

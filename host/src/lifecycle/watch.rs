@@ -13,6 +13,9 @@ use tokio::sync::Notify;
 /// Quiet time after an event, so that a file that is being written is read once and whole.
 const SETTLE: Duration = Duration::from_millis(100);
 
+/// The longest wait for quiet.
+const SETTLE_MAX: Duration = Duration::from_secs(1);
+
 /// What tells one state of a file from another: size, modification time, device file number; for a directory its entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Print {
@@ -80,13 +83,17 @@ impl Watch {
         self.directories = wanted;
     }
 
-    /// Until something happened in a watched directory and it has been quiet since. Cancel safe.
+    /// Until something happened in a watched directory and it has been quiet since, or for as long as is worth waiting. Cancel safe.
     pub(super) async fn changed(&self) {
         self.events.notified().await;
-        while tokio::time::timeout(SETTLE, self.events.notified())
-            .await
-            .is_ok()
-        {}
+        let settled = async {
+            while tokio::time::timeout(SETTLE, self.events.notified())
+                .await
+                .is_ok()
+            {}
+        };
+        // Something else in the directory, a log perhaps, may never be quiet.
+        let _ = tokio::time::timeout(SETTLE_MAX, settled).await;
     }
 
     /// Whether a watched path is in another state than when it was last looked at.

@@ -9,7 +9,7 @@ use crate::upstream::pool;
 use std::collections::HashMap;
 use std::io;
 use std::net::TcpListener;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -100,14 +100,12 @@ async fn serve(mut inbox: mpsc::UnboundedReceiver<Command>) {
                 let _ = done.send(());
             }
             Command::Drain { done } => {
-                state.drain();
-                let connections: Vec<_> = state
-                    .listeners
-                    .values()
-                    .cloned()
-                    .chain(state.retired.drain(..))
-                    .collect();
+                let (accepting, connections) = state.drain();
                 tokio::task::spawn_local(async move {
+                    // What waits in a closing socket is taken before anybody counts.
+                    for task in accepting {
+                        let _ = task.await;
+                    }
                     for connections in connections {
                         connections.emptied().await;
                     }
@@ -122,6 +120,8 @@ async fn sweep() {
     loop {
         tokio::time::sleep(SWEEP_INTERVAL).await;
         pool::sweep();
+        // Another worker, or a response that streams, may have held the last plugin of an old generation until now.
+        plugin::retire_worker_instances();
     }
 }
 
@@ -138,9 +138,9 @@ async fn close_after(connections: Rc<Connections>, drain_timeout: Duration) {
 #[derive(Default)]
 struct State {
     listeners: HashMap<Arc<str>, Rc<Connections>>,
-    acceptors: HashMap<SocketKey, Acceptor>,
+    acceptors: HashMap<SocketKey, (Acceptor, tokio::task::JoinHandle<()>)>,
     /// Listeners that are gone from the configuration and still have connections.
-    retired: Vec<Rc<Connections>>,
+    retired: Vec<Weak<Connections>>,
 }
 
 impl State {
@@ -160,7 +160,7 @@ impl State {
         self.retire_listeners(snapshot);
         for (key, connections) in wanted {
             match self.acceptors.get(&key) {
-                Some(acceptor) => acceptor.hand_to(connections),
+                Some((acceptor, _)) => acceptor.hand_to(connections),
                 None => {
                     if let Some(socket) = sockets.remove(&key) {
                         self.open(key, socket, connections);
@@ -189,8 +189,8 @@ impl State {
         match tokio::net::TcpListener::from_std(socket) {
             Ok(socket) => {
                 let acceptor = Acceptor::new(connections);
-                tokio::task::spawn_local(accept_loop(socket, acceptor.clone()));
-                self.acceptors.insert(key, acceptor);
+                let accepting = tokio::task::spawn_local(accept_loop(socket, acceptor.clone()));
+                self.acceptors.insert(key, (acceptor, accepting));
             }
             Err(error) => {
                 tracing::error!(address = %key.0, %error, "a listening socket could not be registered")
@@ -204,7 +204,7 @@ impl State {
             .iter()
             .flat_map(|listener| listener.socket_keys())
             .collect();
-        self.acceptors.retain(|key, acceptor| {
+        self.acceptors.retain(|key, (acceptor, _)| {
             let kept = keys.contains(key);
             if !kept {
                 acceptor.close();
@@ -216,21 +216,30 @@ impl State {
             .iter()
             .map(|listener| listener.name.clone())
             .collect();
-        self.retired.retain(|connections| connections.count() > 0);
+        self.retired
+            .retain(|connections| connections.strong_count() > 0);
         for (_, connections) in self.listeners.extract_if(|name, _| !names.contains(name)) {
             connections.drain();
-            tokio::task::spawn_local(close_after(connections.clone(), snapshot.drain_timeout));
-            self.retired.push(connections);
+            self.retired.push(Rc::downgrade(&connections));
+            tokio::task::spawn_local(close_after(connections, snapshot.drain_timeout));
         }
     }
 
-    fn drain(&mut self) {
-        for acceptor in self.acceptors.values() {
+    /// Accepts nothing more; answers with the tasks that still take what waits, and with all that may have connections.
+    fn drain(&mut self) -> (Vec<tokio::task::JoinHandle<()>>, Vec<Rc<Connections>>) {
+        let closing = std::mem::take(&mut self.acceptors).into_values();
+        let accepting = closing.map(|(acceptor, task)| {
             acceptor.close();
-        }
-        self.acceptors.clear();
+            task
+        });
+        let accepting = accepting.collect();
         for connections in self.listeners.values() {
             connections.drain();
         }
+        let retired = self.retired.iter().filter_map(Weak::upgrade);
+        (
+            accepting,
+            self.listeners.values().cloned().chain(retired).collect(),
+        )
     }
 }

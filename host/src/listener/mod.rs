@@ -5,6 +5,7 @@
 use crate::filter::NetworkChain;
 use crate::http::{ConnectionFacts, Scheme};
 use crate::net::stream::Stream;
+use crate::observe::seldom::Seldom;
 use crate::proxy::{self, Connection, Connections};
 use crate::snapshot::{Bound, Protocol};
 use std::cell::RefCell;
@@ -95,7 +96,10 @@ async fn rest(error: &io::Error) {
     ) {
         return;
     }
-    tracing::error!(%error, "accepting rests for {} ms", EXHAUSTED_PAUSE.as_millis());
+    static EXHAUSTED: Seldom = Seldom::new();
+    if let Some(times) = EXHAUSTED.count() {
+        tracing::error!(%error, times, "accepting rests for {} ms", EXHAUSTED_PAUSE.as_millis());
+    }
     tokio::time::sleep(EXHAUSTED_PAUSE).await;
 }
 
@@ -209,20 +213,10 @@ impl Drop for ConnectionSlot {
     }
 }
 
-/// Says that connections are turned away, at most once in [`FULL_LINES_APART`] seconds, with how many it stands for.
+/// Says that connections are turned away: at most once a second, with how many.
 fn log_full(listener: &str, connections_max: u32) {
-    const FULL_LINES_APART: u64 = 10;
-    static TURNED_AWAY: AtomicU32 = AtomicU32::new(0);
-    static LAST: AtomicU64 = AtomicU64::new(0);
-    let turned_away = TURNED_AWAY.fetch_add(1, Ordering::Relaxed) + 1;
-    let now = crate::net::timer::coarse_now().as_secs() + FULL_LINES_APART;
-    let last = LAST.load(Ordering::Relaxed);
-    if now >= last + FULL_LINES_APART
-        && LAST
-            .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
-            .is_ok()
-    {
-        TURNED_AWAY.store(0, Ordering::Relaxed);
+    static TURNED_AWAY: Seldom = Seldom::new();
+    if let Some(turned_away) = TURNED_AWAY.count() {
         tracing::warn!(
             listener,
             connections_max,

@@ -130,18 +130,21 @@ async fn direction(
         drop(buffer);
         if full_reads == FULL_READS {
             full_reads = 0;
-            splice_bulk(from, to, &active).await?;
+            // Without a descriptor for a pipe the bytes go on through the buffer.
+            if let Ok(splicer) = Splicer::take() {
+                splice_bulk(splicer, from, to, &active).await?;
+            }
         }
     }
 }
 
 /// Splices until little arrives at a time, or nothing more: the caller's next read tells which.
 async fn splice_bulk(
+    mut splicer: Splicer,
     from: &mut ReadHalf<'_>,
     to: &mut WriteHalf<'_>,
     active: &dyn Fn(u64),
 ) -> Result<(), Side> {
-    let mut splicer = Splicer::take().map_err(|_| Side::Reading)?;
     loop {
         let count = splicer
             .fill(from.as_ref(), u64::MAX)

@@ -16,6 +16,8 @@ use tokio::time::Instant;
 
 /// Resolution of every timeout on the data path.
 pub const TICK: Duration = Duration::from_millis(20);
+/// A loop that comes round later than this was held up; see [`Wheel::advance`].
+const HELD_UP: u64 = 2;
 /// 82 s ahead; later deadlines wait in the last bucket and are queued again from there.
 const BUCKETS: u64 = 4096;
 const NEVER: u64 = u64::MAX;
@@ -249,7 +251,16 @@ impl Wheel {
         self.now.set(self.clock_tick().max(self.now.get()));
     }
 
+    /// Time in which the loop was held up, by a plugin being started perhaps, does not count: deadlines set just before would otherwise pass
+    /// before anything waited for could happen.
     fn advance(&self) {
+        let held_up = self.clock_tick().saturating_sub(self.now.get() + HELD_UP);
+        if held_up > 0 && !self.is_idle() {
+            let origin = self.origin.get();
+            self.origin.set(
+                origin.map(|origin| origin + TICK * u32::try_from(held_up).unwrap_or(u32::MAX)),
+            );
+        }
         let target = self.clock_tick();
         if self.is_idle() {
             return self.now.set(target.max(self.now.get()));

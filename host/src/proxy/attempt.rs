@@ -70,7 +70,18 @@ pub(super) async fn run(
     loop {
         let (picked, mut dialled) =
             connect_for(target, key, ctx, connection.timer(), reuse, &mut tried).await?;
-        let answer = exchange(connection, &mut dialled, &out, input, body, ctx, target).await;
+        let sent = Cell::new(false);
+        let answer = exchange(
+            connection,
+            &mut dialled,
+            &out,
+            input,
+            body,
+            ctx,
+            target,
+            &sent,
+        )
+        .await;
         match answer {
             Err(NoAnswer::Lost) if dialled.reused && repeatable => reuse = Reuse::No,
             Err(no_answer) => return Err(no_answer.stop()),
@@ -80,7 +91,7 @@ pub(super) async fn run(
                     dialled,
                     picked,
                     delivery,
-                    (input, body),
+                    (input, body, sent.get()),
                     ctx,
                     target,
                 )
@@ -131,7 +142,12 @@ async fn connect_for(
     connected
 }
 
-/// Sends what is in hand, then the rest of the body while the response already comes.
+/// Sends what is in hand, then the rest of the body while the response already comes. Sets `sent` once the upstream has been given the
+/// whole request.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one step of the spine, over everything the request has"
+)]
 async fn exchange(
     connection: &mut Connection,
     dialled: &mut Dialled,
@@ -140,21 +156,23 @@ async fn exchange(
     body: &mut RequestBody,
     ctx: &mut RequestContext,
     target: &Target,
+    sent: &Cell<bool>,
 ) -> Result<Delivery, NoAnswer> {
     connection.timer().set(target.timeouts.response);
     let register = &connection.register;
     let timer = register.timer();
-    match timer.within(dialled.stream.write_all(out)).await {
-        Ok(Ok(())) => {}
+    let first_sent = match timer.within(dialled.stream.write_all(out)).await {
+        Ok(Ok(())) => true,
         Ok(Err(_)) if dialled.reused => return Err(NoAnswer::Lost),
         // The endpoint may have answered before it stopped reading, so its answer is looked for all the same.
-        Ok(Err(_)) => {}
+        Ok(Err(_)) => false,
         Err(_) => return Err(NoAnswer::Timeout),
-    }
+    };
     let (mut upstream_read, mut upstream_write) = dialled.stream.split();
     let (mut downstream_read, mut downstream_write) = connection.stream.split();
     let responding = Cell::new(None);
     if body.is_done() {
+        sent.set(first_sent);
         let watched = Some(&mut downstream_read);
         return response::receive(
             &mut upstream_read,
@@ -175,7 +193,7 @@ async fn exchange(
         timer,
         &connection.facts,
         target,
-        &responding,
+        (&responding, sent, first_sent),
     );
     let receive = response::receive(
         &mut upstream_read,
@@ -202,7 +220,7 @@ async fn upload(
     response_timer: &Timer,
     facts: &crate::http::ConnectionFacts,
     target: &Target,
-    responding: &Cell<Option<u16>>,
+    (responding, sent, first_sent): (&Cell<Option<u16>>, &Cell<bool>, bool),
 ) -> Result<(), Stop> {
     let body_timer = Timer::new();
     let mut out = Buffer::take();
@@ -229,6 +247,7 @@ async fn upload(
             Ok(Err(_)) | Err(_) => return Ok(()),
         }
     }
+    sent.set(first_sent);
     Ok(())
 }
 
@@ -266,7 +285,7 @@ async fn conclude(
     mut dialled: Dialled,
     picked: Picked,
     delivery: Delivery,
-    (input, body): (&mut Buffer, &RequestBody),
+    (input, body, sent): (&mut Buffer, &RequestBody, bool),
     ctx: &mut RequestContext,
     target: &Target,
 ) -> Ended {
@@ -276,7 +295,8 @@ async fn conclude(
             upstream_reusable,
             downstream_reusable,
         } => {
-            if upstream_reusable && body.is_done() {
+            // What the upstream has not been given of this request it would take from the next one.
+            if upstream_reusable && sent {
                 pool::put(
                     &target.cluster.endpoints[picked.position].state,
                     dialled.stream,
@@ -296,9 +316,7 @@ async fn conclude(
             next: after_response(keep, body),
         },
         Delivered::Broken(outcome) => {
-            if outcome != Outcome::DownstreamAborted {
-                connection.stream.reset_on_close();
-            }
+            connection.stream.reset_on_close();
             Ended {
                 outcome,
                 status,

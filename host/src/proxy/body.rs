@@ -14,6 +14,8 @@ pub(super) enum BodyReader {
     Chunked(Box<ChunkedDecoder>),
     /// Everything until the connection ends; [`BodyReader::end`] says when.
     UntilClose,
+    /// Its framing is broken: where it would end is not known any more.
+    Broken,
 }
 
 /// The framing of an outgoing body.
@@ -82,8 +84,17 @@ impl BodyReader {
                 move_data(input, count, out, wire);
                 Ok(count as u64)
             }
+            BodyReader::Broken => Err(BadChunk {
+                reason: "broken-before",
+            }),
             BodyReader::Chunked(decoder) => {
-                let moved = transfer_chunked(decoder, input, out, wire)?;
+                let moved = match transfer_chunked(decoder, input, out, wire) {
+                    Ok(moved) => moved,
+                    Err(bad) => {
+                        *self = BodyReader::Broken;
+                        return Err(bad);
+                    }
+                };
                 if decoder.is_done() {
                     if wire == Wire::Chunked {
                         encode_last_chunk(decoder.trailers(), out);
@@ -99,7 +110,10 @@ impl BodyReader {
     pub(super) fn fixed_left(&self) -> Option<u64> {
         match self {
             BodyReader::Fixed(left) => Some(*left),
-            BodyReader::Done | BodyReader::Chunked(_) | BodyReader::UntilClose => None,
+            BodyReader::Done
+            | BodyReader::Chunked(_)
+            | BodyReader::UntilClose
+            | BodyReader::Broken => None,
         }
     }
 
@@ -303,6 +317,18 @@ mod tests {
             RequestBody::new(BodyLength::Fixed(5), Some(4), Duration::ZERO).check_length(),
             Err(Stop::BodyTooLarge)
         );
+    }
+
+    #[test]
+    fn a_broken_body_stays_broken() {
+        let mut body = RequestBody::new(BodyLength::Chunked, None, Duration::ZERO);
+        let bytes = b"1\r\nA\r\n2ZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZ\r\n0\r\n\r\n";
+        let mut input = buffer(bytes);
+        assert_eq!(
+            body.transfer(&mut input, &mut Buffer::take()),
+            Err(Stop::BadBody)
+        );
+        assert!(!body.skip_buffered(&mut input) && !body.is_done());
     }
 
     #[test]

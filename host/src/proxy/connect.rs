@@ -46,7 +46,7 @@ pub(super) async fn connect(
         match dial(cluster, endpoint, timer).await {
             Ok(dialled) => return Ok((picked, dialled)),
             Err(error) => {
-                endpoint.report_failure(&cluster.name, &error);
+                endpoint.report(&cluster.name, "connecting failed", &error);
                 tried.push(picked.position);
                 stop = Some(match error {
                     DialError::Timeout => Stop::ConnectTimeout,

@@ -19,7 +19,12 @@ use crate::snapshot::{Action, Bound, HttpListener, Protocol, Route};
 use crate::upstream::Cluster;
 use futures_util::FutureExt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 use tokio::io::AsyncReadExt;
+
+/// How long a connection that was accepted while draining has for its first byte.
+const DRAINING_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What becomes of the downstream connection after a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,13 +65,17 @@ pub async fn serve_connection(mut connection: Connection) {
 }
 
 /// False when none will come: the idle time is over, the connection failed, or it is to be drained.
+///
+/// While draining, a connection that was accepted late may still bring the request that it was made for, and one that is idle the request
+/// that is on its way: closing on it would be a reset.
 async fn wait_for_request(connection: &Connection) -> bool {
-    if connection.is_draining() {
-        return false;
-    }
-    connection
-        .timer()
-        .set(connection.current().listener.idle_timeout);
+    let has_served = connection.facts.downstream_bytes.load(Ordering::Relaxed) > 0;
+    let patience = match (connection.is_draining(), has_served) {
+        (false, _) => connection.current().listener.idle_timeout,
+        (true, false) => DRAINING_PATIENCE,
+        (true, true) => Duration::ZERO,
+    };
+    connection.timer().set(patience);
     connection.register.set_idle(true);
     let readable = connection
         .timer()
@@ -266,11 +275,13 @@ async fn reply(
     mut answer: Answer,
 ) -> Ended {
     answer.prepare(ctx.exchange_mut());
+    let closes = answer.closes();
     if let Some(route) = &way.route {
         answer.pass_back(ctx, &route.filters);
     }
     let next = match body.skip_buffered(input) {
-        true if answer.closes() => Next::Linger,
+        // What a filter makes of the answer does not mend the connection.
+        true if closes || answer.closes() => Next::Linger,
         true if ctx.exchange().request.keep_alive() => Next::Keep,
         true => Next::Close,
         false => Next::Linger,

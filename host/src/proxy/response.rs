@@ -101,7 +101,7 @@ pub(super) async fn receive(
             return deliver(upstream, downstream, register, input, ctx, target).await;
         }
         if ctx.exchange().request.version() == Version::Http11 {
-            send_interim(downstream, ctx).await?;
+            send_interim(downstream, ctx, target).await?;
         }
         ctx.exchange_mut().response.clear();
     }
@@ -133,7 +133,10 @@ async fn read_head(
                 }
                 Ok(Parsed::Partial) => {}
                 Err(bad) => {
-                    tracing::warn!(cluster = %target.cluster.name, reason = bad.reason, offset = bad.offset, "invalid response head");
+                    if let Some(position) = ctx.endpoint {
+                        let endpoint = &target.cluster.endpoints[position];
+                        endpoint.report(&target.cluster.name, "invalid response head", &bad);
+                    }
                     return Err(NoAnswer::Invalid);
                 }
             }
@@ -180,10 +183,11 @@ async fn unless_gone<T>(
     .await
 }
 
-/// Passes a 1xx on at once (RFC 9110 section 15.2).
+/// Passes a 1xx on at once (RFC 9110 section 15.2). The time that the upstream has for its answer goes on meanwhile.
 async fn send_interim(
     downstream: &mut WriteHalf<'_>,
     ctx: &mut RequestContext,
+    target: &Target,
 ) -> Result<(), NoAnswer> {
     let mut out = Buffer::take();
     write_response(
@@ -193,11 +197,8 @@ async fn send_interim(
         Version::Http11,
         &mut out,
     );
-    ctx.count_sent(out.len());
-    downstream
-        .write_all(&out)
-        .await
-        .map_err(|_| NoAnswer::DownstreamGone)
+    let sent = send(downstream, &Timer::new(), &out, ctx, target).await;
+    sent.map_err(|_| NoAnswer::DownstreamGone)
 }
 
 /// Response filters, head, body.
@@ -210,7 +211,7 @@ async fn deliver(
     target: &Target,
 ) -> Result<Delivery, NoAnswer> {
     if ctx.exchange().response.status() == 101 {
-        return switch(downstream, input, ctx).await;
+        return switch(downstream, register.timer(), input, ctx, target).await;
     }
     let upstream_body = ctx.exchange().response.body();
     let upstream_persists = ctx.exchange().response.keep_alive();
@@ -305,8 +306,12 @@ async fn body(
             return Ok(());
         }
         out.clear();
-        if wire == Wire::Plain && reader.fixed_left().is_some_and(|left| left >= BULK_BYTES) {
-            splice(upstream, downstream, timer, reader, ctx, target).await?;
+        // Without a descriptor for a pipe the bytes go through the buffer.
+        if wire == Wire::Plain
+            && reader.fixed_left().is_some_and(|left| left >= BULK_BYTES)
+            && let Ok(splicer) = Splicer::take()
+        {
+            splice(upstream, downstream, timer, reader, ctx, target, splicer).await?;
             continue;
         }
         timer.set(target.timeouts.response);
@@ -351,8 +356,8 @@ async fn splice(
     reader: &mut BodyReader,
     ctx: &mut RequestContext,
     target: &Target,
+    mut splicer: Splicer,
 ) -> Result<(), Outcome> {
-    let mut splicer = Splicer::take().map_err(|_| Outcome::UpstreamAborted)?;
     while let Some(left) = reader.fixed_left() {
         timer.set(target.timeouts.response);
         let count = match timer.within(splicer.fill(upstream.as_ref(), left)).await {
@@ -414,8 +419,10 @@ async fn replace(
 /// Passes on a 101 that was asked for.
 async fn switch(
     downstream: &mut WriteHalf<'_>,
+    timer: &Timer,
     early: Buffer,
     ctx: &mut RequestContext,
+    target: &Target,
 ) -> Result<Delivery, NoAnswer> {
     let exchange = ctx.exchange();
     let asked = exchange.request.upgrade().is_some_and(|asked| {
@@ -435,11 +442,10 @@ async fn switch(
         Version::Http11,
         &mut out,
     );
-    let delivered = match downstream.write_all(&out).await {
+    let delivered = match send(downstream, timer, &out, ctx, target).await {
         Ok(()) => Delivered::Switched { early },
-        Err(_) => Delivered::Broken(Outcome::DownstreamAborted),
+        Err(outcome) => Delivered::Broken(outcome),
     };
-    ctx.count_sent(out.len());
     Ok(Delivery {
         status: 101,
         delivered,

@@ -93,23 +93,24 @@ impl Compiler<'_> {
         })
     }
 
-    /// A name stands for its first address; it is looked up once a generation.
+    /// A name stands for its first IPv4 address, or its first IPv6 address if it has no other; it is looked up once a generation. Many names,
+    /// `localhost` among them, have an IPv6 address that nobody listens on.
     fn resolve(&mut self, address: &Spanned<EndpointAddress>) -> Option<SocketAddr> {
         let (host, port) = match &address.value {
             EndpointAddress::Socket(address) => return Some(*address),
             EndpointAddress::Name { host, port } => (host.as_str(), *port),
         };
-        match (host, port)
-            .to_socket_addrs()
-            .map(|mut addresses| addresses.next())
-        {
-            Ok(Some(found)) => Some(found),
-            Ok(None) => self.refuse(address.place, format!("`{host}` has no address"), None),
-            Err(error) => self.refuse(
-                address.place,
-                format!("`{host}` cannot be resolved: {error}"),
-                None,
-            ),
+        let mut found: Vec<SocketAddr> = match (host, port).to_socket_addrs() {
+            Ok(addresses) => addresses.collect(),
+            Err(error) => {
+                let message = format!("`{host}` cannot be resolved: {error}");
+                return self.refuse(address.place, message, None);
+            }
+        };
+        found.sort_by_key(SocketAddr::is_ipv6);
+        match found.first() {
+            Some(first) => Some(*first),
+            None => self.refuse(address.place, format!("`{host}` has no address"), None),
         }
     }
 

@@ -1,9 +1,7 @@
 //! A cluster as it runs.
 
-use super::dial::DialError;
 use super::live::{EndpointState, InFlight};
 use crate::balance::Picker;
-use crate::net::timer::coarse_now;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,10 +39,10 @@ impl Endpoint {
         InFlight::enter(&self.state, self.requests_max)
     }
 
-    /// Logs that it could not be connected to: at most once a second, with how often it happened.
-    pub fn report_failure(&self, cluster: &str, error: &DialError) {
-        if let Some(failures) = self.state.count_failure(coarse_now().as_secs()) {
-            tracing::warn!(cluster, endpoint = %self.label, %error, failures, "connecting failed");
+    /// Logs what is wrong with it: at most once a second, with how often something was.
+    pub fn report(&self, cluster: &str, what: &str, error: &dyn std::fmt::Display) {
+        if let Some(failures) = self.state.failures.count() {
+            tracing::warn!(cluster, endpoint = %self.label, %error, failures, "{what}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! What an endpoint keeps across reloads, found by (cluster, address).
 
+use crate::observe::seldom::Seldom;
 use dashmap::DashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -10,9 +11,8 @@ use std::sync::{Arc, LazyLock, Weak};
 pub struct EndpointState {
     id: u64,
     in_flight: AtomicU32,
-    /// Failures to connect that have not been logged, and the second of the last line.
-    failures: AtomicU64,
-    failure_logged: AtomicU64,
+    /// Failures of the endpoint, for the log.
+    pub(super) failures: Seldom,
 }
 
 type Key = (Arc<str>, SocketAddr);
@@ -32,8 +32,7 @@ pub fn endpoint_state(cluster: &Arc<str>, address: SocketAddr) -> Arc<EndpointSt
     let state = Arc::new(EndpointState {
         id,
         in_flight: AtomicU32::new(0),
-        failures: AtomicU64::new(0),
-        failure_logged: AtomicU64::new(u64::MAX),
+        failures: Seldom::new(),
     });
     *entry = Arc::downgrade(&state);
     state
@@ -43,13 +42,6 @@ impl EndpointState {
     /// Unique during the life of the process; the key of each worker's connection pool.
     pub fn id(&self) -> u64 {
         self.id
-    }
-
-    /// Counts a failure to connect; answers how many to log now, in second `now`, or none when a line was written within this second.
-    pub fn count_failure(&self, now: u64) -> Option<u64> {
-        self.failures.fetch_add(1, Ordering::Relaxed);
-        let logged = self.failure_logged.swap(now, Ordering::Relaxed);
-        (logged != now).then(|| self.failures.swap(0, Ordering::Relaxed))
     }
 
     /// Requests and TCP connections being served by this endpoint now.
@@ -111,15 +103,6 @@ mod tests {
         assert!(InFlight::enter(&state, Some(3)).is_none());
         drop(places);
         assert_eq!(state.in_flight(), 0);
-    }
-
-    #[test]
-    fn failures_are_logged_once_a_second_with_their_number() {
-        let state = state("live-failures");
-        let counted: Vec<_> = [3, 3, 3, 4, 4]
-            .map(|second| state.count_failure(second))
-            .into();
-        assert_eq!(counted, [Some(1), None, None, Some(3), None]);
     }
 
     #[test]

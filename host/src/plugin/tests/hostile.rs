@@ -101,7 +101,13 @@ fn faults_in_a_row_back_off_without_a_call() {
 
 #[test]
 fn a_leak_is_stopped_at_the_memory_limit_and_memory_is_given_back() {
-    let filter = filter("leak");
+    let filter = filter_with(
+        "leak",
+        Budgets {
+            memory_max: 16 * 1024 * 1024,
+            ..patient()
+        },
+    );
     let outcomes: Vec<bool> = (0..2_000)
         .map(|_| request(&filter, simple()).1.is_ok())
         .collect();

@@ -1,4 +1,5 @@
-//! A network filter whose one setting, `mode`, says what it answers or how it misbehaves.
+//! A network filter whose one setting, `mode`, says what it answers or how it misbehaves: to connections from 10/8, or, where the mode begins
+//! with `near-`, to those from the machine itself.
 
 use std::cell::RefCell;
 
@@ -18,8 +19,12 @@ thread_local! {
 
 impl Guest for Network {
     fn configure(settings: String) -> Result<Needs, Vec<SettingsError>> {
-        let mode = settings.split('"').nth(3).unwrap_or_default().to_owned();
-        let source = Test::Source(vec!["10.0.0.0/8".into()]);
+        let mode = settings.split('"').nth(3).unwrap_or_default();
+        let (network, mode) = match mode.strip_prefix("near-") {
+            Some(mode) => ("127.0.0.0/8", mode.to_owned()),
+            None => ("10.0.0.0/8", mode.to_owned()),
+        };
+        let source = Test::Source(vec![network.into()]);
         let test = if mode == "guard-path" {
             Test::PathPrefix(vec!["/".into()])
         } else {
