@@ -75,10 +75,11 @@ pub(crate) fn cache_dir() -> Option<PathBuf> {
 }
 
 async fn serve(options: &Options, loaded: Loaded, logging: Logging, engine: Engine) -> ExitCode {
-    let (Ok(mut hangup), Ok(mut terminate), Ok(mut interrupt)) = (
+    let (Ok(mut hangup), Ok(mut terminate), Ok(mut interrupt), Ok(mut upgrade)) = (
         signal(SignalKind::hangup()),
         signal(SignalKind::terminate()),
         signal(SignalKind::interrupt()),
+        signal(SignalKind::user_defined2()),
     ) else {
         return fail("signals cannot be listened to\n");
     };
@@ -100,6 +101,11 @@ async fn serve(options: &Options, loaded: Loaded, logging: Logging, engine: Engi
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
             _ = hangup.recv() => true,
+            _ = upgrade.recv() => {
+                // Without a handler the signal would end the process.
+                tracing::warn!("SIGUSR2: this version cannot upgrade its binary in place");
+                continue;
+            }
             () = watch.changed() => false,
         };
         // The look comes before the reading: what changes in between is then noticed by the next look.
