@@ -96,15 +96,20 @@ fn every_request_that_was_sent_before_the_signal_is_answered() {
     }
     proxy.signal(Signal::TERM);
     proxy.signal(Signal::CONT);
-    for (number, client) in clients.iter_mut().enumerate() {
-        let response = client.response();
-        assert_eq!(
-            (response.status, response.text().as_str()),
-            (200, "pong"),
-            "connection {number}"
-        );
-        assert!(client.is_at_end() && !client.was_reset(), "{number}");
-    }
+    let unanswered = clients
+        .iter_mut()
+        .enumerate()
+        .filter_map(|(number, client)| {
+            let answer = client.rest();
+            let is_whole =
+                answer.starts_with(b"HTTP/1.1 200 ") && answer.ends_with(b"\r\n\r\npong");
+            (!is_whole || client.was_reset()).then_some(number)
+        });
+    assert_eq!(
+        unanswered.collect::<Vec<_>>(),
+        [0; 0],
+        "of {EACH} and {EACH}"
+    );
     assert_eq!(proxy.wait().code(), Some(0));
 }
 

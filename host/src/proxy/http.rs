@@ -1,7 +1,7 @@
 //! The life of an HTTP/1.1 request, in running order. Read this first.
 //!
-//! [`serve_connection`] waits without a buffer until bytes are there; [`serve_requests`] takes one request after the other off the connection;
-//! [`serve_request`] carries one to its end: [`plan`] where it goes, [`attempt::run`] it there, or turn the [`Stop`] into a local reply, then write
+//! [`serve_connection`] waits without a buffer until bytes are there; `serve_requests` takes one request after the other off the connection;
+//! `serve_request` carries one to its end: `plan` where it goes, `attempt::run` it there, or turn the [`Stop`] into a local reply, then write
 //! the access line.
 
 use super::attempt::{self, Target, Timeouts};
@@ -25,6 +25,8 @@ use tokio::io::AsyncReadExt;
 
 /// How long a connection that was accepted while draining has for its first byte.
 const DRAINING_PATIENCE: Duration = Duration::from_secs(1);
+/// How long it takes at most to hear of what has arrived already on a connection that is idle when draining begins.
+const DRAINING_GRACE: Duration = Duration::from_millis(100);
 
 /// What becomes of the downstream connection after a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,19 +72,27 @@ pub async fn serve_connection(mut connection: Connection) {
 /// that is on its way: closing on it would be a reset.
 async fn wait_for_request(connection: &Connection) -> bool {
     let has_served = connection.facts.downstream_bytes.load(Ordering::Relaxed) > 0;
-    let patience = match (connection.is_draining(), has_served) {
-        (false, _) => connection.current().listener.idle_timeout,
-        (true, false) => DRAINING_PATIENCE,
-        (true, true) => Duration::ZERO,
-    };
+    if connection.is_draining() && !has_served {
+        return becomes_readable(connection, DRAINING_PATIENCE).await == Some(true);
+    }
+    if !connection.is_draining() {
+        connection.register.set_idle(true);
+        let idle_timeout = connection.current().listener.idle_timeout;
+        let readable = becomes_readable(connection, idle_timeout).await;
+        connection.register.set_idle(false);
+        if readable.is_some() || !connection.is_draining() {
+            return readable == Some(true);
+        }
+    }
+    becomes_readable(connection, DRAINING_GRACE).await == Some(true)
+}
+
+/// False when the connection has failed, none when nothing came in time.
+async fn becomes_readable(connection: &Connection, patience: Duration) -> Option<bool> {
     connection.timer().set(patience);
-    connection.register.set_idle(true);
-    let readable = connection
-        .timer()
-        .within(connection.stream.readable())
-        .await;
-    connection.register.set_idle(false);
-    matches!(readable, Ok(Ok(())))
+    let readable = connection.stream.readable();
+    let readable = connection.timer().within(readable).await.ok()?;
+    Some(readable.is_ok())
 }
 
 /// Serves requests, pipelined ones in order, until none has begun to arrive.
