@@ -27,8 +27,9 @@ cluster "d" { endpoint "ORIGIN" }
 
 const WARM_UP: u64 = 200;
 const RELOADS: u64 = 2_000;
-/// A generation of this configuration takes some tens of kilobytes; one that is kept in a hundred would show.
-const GROWTH_MAX_KIB: u64 = 6 * 1024;
+/// A generation of this configuration takes some tens of kilobytes, so every one kept, or a quarter of them, shows. Alone the test sees the
+/// process shrink by some megabytes; beside others, threads that come and go move it by as much the other way.
+const GROWTH_MAX_KIB: u64 = 12 * 1024;
 
 #[test]
 fn two_thousand_reloads_leave_memory_flat_and_one_generation_alive() {
