@@ -2,6 +2,7 @@
 
 use crate::http::ConnectionFacts;
 use crate::net::buffer::Buffer;
+use crate::net::copy::Moved;
 use crate::net::stream::Stream;
 use crate::net::timer::Timer;
 use crate::snapshot::Bound;
@@ -49,6 +50,15 @@ impl Connection {
         self.facts
             .downstream_bytes
             .fetch_add(count as u64, Ordering::Relaxed);
+    }
+
+    /// Counts what a relay has moved.
+    pub fn count_relayed(&self, moved: &Moved) {
+        let (received, sent) = (moved.from_downstream.get(), moved.from_upstream.get());
+        self.facts
+            .downstream_bytes
+            .fetch_add(received, Ordering::Relaxed);
+        self.facts.upstream_bytes.fetch_add(sent, Ordering::Relaxed);
     }
 
     /// Counts bytes sent to the downstream.

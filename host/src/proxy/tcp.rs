@@ -41,14 +41,7 @@ pub async fn serve_connection(mut connection: Connection, bound: Rc<Bound>) {
                 (Outcome::Stopped(stop), tried.last().copied())
             }
         };
-    connection
-        .facts
-        .downstream_bytes
-        .fetch_add(moved.from_downstream.get(), Ordering::Relaxed);
-    connection
-        .facts
-        .upstream_bytes
-        .fetch_add(moved.from_upstream.get(), Ordering::Relaxed);
+    connection.count_relayed(&moved);
     finish(
         &connection,
         &cluster,

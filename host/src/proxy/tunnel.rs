@@ -5,7 +5,6 @@ use super::outcome::Outcome;
 use crate::net::buffer::Buffer;
 use crate::net::copy::{Moved, RelayEnd, relay};
 use crate::net::stream::Stream;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 
@@ -28,10 +27,7 @@ pub(super) async fn run(
     {
         return Outcome::DownstreamAborted;
     }
-    connection
-        .facts
-        .upstream_bytes
-        .fetch_add(early.len() as u64, Ordering::Relaxed);
+    connection.count_sent(early.len());
     drop(early);
     if !eager.is_empty() && !matches!(timer.within(upstream.write_all(eager)).await, Ok(Ok(()))) {
         return Outcome::UpstreamAborted;
@@ -39,14 +35,7 @@ pub(super) async fn run(
     eager.clear();
     let moved = Moved::default();
     let end = relay(&mut connection.stream, upstream, timer, idle, &moved).await;
-    connection
-        .facts
-        .downstream_bytes
-        .fetch_add(moved.from_downstream.get(), Ordering::Relaxed);
-    connection
-        .facts
-        .upstream_bytes
-        .fetch_add(moved.from_upstream.get(), Ordering::Relaxed);
+    connection.count_relayed(&moved);
     outcome(end)
 }
 
