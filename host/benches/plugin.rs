@@ -182,7 +182,7 @@ fn picks(criterion: &mut Criterion) {
                 .collect();
             let table: Arc<dyn EndpointTable> = Arc::new(Table(list));
             group.bench_function(format!("{mode}, {endpoints}"), |bencher| {
-                bencher.iter(|| black_box(balancer.pick(&table, 0)).expect("a pick"));
+                bencher.iter(|| black_box(balancer.pick(&table, 0, &[])).expect("a pick"));
             });
         }
     }

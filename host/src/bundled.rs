@@ -29,12 +29,16 @@ mod tests {
         let names: Vec<_> = all().iter().map(|(name, _)| *name).collect();
         let expected = [
             "acl",
+            "first",
             "headers",
             "ip-acl",
             "least-request",
+            "maglev",
+            "peak-ewma",
             "random",
             "request-id",
             "rewrite",
+            "ring-hash",
             "round-robin",
         ];
         assert_eq!(names, expected);

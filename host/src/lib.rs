@@ -28,12 +28,16 @@
 //!
 //! Dependencies point downwards in that list; `net` and [`observe`] are used by all.
 
+pub mod admin;
+pub mod affinity;
 pub mod balance;
 pub mod bundled;
 pub mod cli;
 pub mod config;
 mod demo;
+pub mod discovery;
 pub mod filter;
+pub mod health;
 pub mod http;
 pub mod lifecycle;
 pub mod listener;

@@ -44,13 +44,14 @@ pub struct BalancerPlan {
 
 impl BalancerPlan {
     /// Hands over the requests in flight of every endpoint with each pick. For two of them, [`loads::pair`](crate::loads::pair) is cheaper.
+    /// What else is known of endpoints, [`measures::read`](crate::measures::read) tells.
     #[must_use]
     pub fn loads(mut self) -> Self {
         self.loads = true;
         self
     }
 
-    /// Hashes these fields into the key of each pick.
+    /// Hashes these fields into the key of each pick; a request that has none of them has the key 0.
     #[must_use]
     pub fn key(mut self, fields: impl IntoIterator<Item = Field>) -> Self {
         self.key = fields.into_iter().collect();
@@ -63,7 +64,7 @@ impl BalancerPlan {
 pub struct Endpoint {
     /// `ip:port`.
     pub address: String,
-    /// 1 to 256.
+    /// 1 to 256; while an endpoint starts slowly, all weights of the list are given in hundredths: 1 to 25,600. Only their ratios count.
     pub weight: u32,
 }
 
@@ -81,7 +82,7 @@ impl Endpoint {
 /// One question for an endpoint.
 #[derive(Clone, Copy, Debug)]
 pub struct Pick<'a> {
-    /// The hash of the fields that the plan named; 0 without any.
+    /// The hash of the fields that the plan named; 0 when it named none or none of them is there.
     pub key: u64,
     /// Requests in flight of every endpoint; empty unless the plan asks for loads. [`loads::UNAVAILABLE`](crate::loads::UNAVAILABLE)
     /// marks an endpoint that cannot take the request now.

@@ -46,6 +46,12 @@ impl Edits {
         self.push(7, name, value.as_ref())
     }
 
+    /// Sets the priority with which the request waits in queues, -2047 to 2047, lower first; request phase only. Replaces what an earlier
+    /// filter or the route has set.
+    pub fn priority(&mut self, priority: i16) -> &mut Self {
+        self.push(8, "", priority.to_string().as_bytes())
+    }
+
     /// Whether nothing is changed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -119,10 +125,10 @@ mod tests {
     fn edits_are_flat() {
         let mut edits = Edits::new();
         assert!(edits.is_empty());
-        edits.set("a", "bc").remove("d").status(404);
+        edits.set("a", "bc").remove("d").status(404).priority(-20);
         assert_eq!(
             edits.into_bytes(),
-            b"\x01\x01\0a\x02\0\0\0bc\x04\x01\0d\0\0\0\0\x06\0\0\x03\0\0\x00404"
+            b"\x01\x01\0a\x02\0\0\0bc\x04\x01\0d\0\0\0\0\x06\0\0\x03\0\0\x00404\x08\0\0\x03\0\0\0-20"
         );
     }
 

@@ -8,7 +8,7 @@ pub(crate) use native::*;
 #[cfg(target_arch = "wasm32")]
 mod component {
     use crate::Field;
-    use crate::bindings::balancer::tollgate::plugin::loads;
+    use crate::bindings::balancer::tollgate::plugin::{loads, measures};
     use crate::bindings::http_filter::tollgate::plugin::{clock, exchange, log, random};
     use crate::log::Level;
 
@@ -52,6 +52,10 @@ mod component {
 
     pub(crate) fn load_pair(first: u32, second: u32) -> u64 {
         loads::pair(first, second)
+    }
+
+    pub(crate) fn measure(index: u32) -> u64 {
+        measures::read(index)
     }
 }
 
@@ -99,5 +103,9 @@ mod native {
 
     pub(crate) fn load_pair(first: u32, second: u32) -> u64 {
         with_host(|host| (u64::from(host.load(first)) << 32) | u64::from(host.load(second)))
+    }
+
+    pub(crate) fn measure(index: u32) -> u64 {
+        with_host(|host| host.measure(index).packed())
     }
 }

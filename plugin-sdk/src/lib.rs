@@ -37,7 +37,7 @@
 //!
 //! - Traits: [`HttpFilter`], [`NetworkFilter`], [`Balancer`]; registered by [`http_filter!`], [`network_filter!`], [`balancer!`].
 //! - Settings: [`Settings`] and its derive; the schema goes into the component, where the host reads it without running anything.
-//! - What the host offers: [`log`], [`clock`], [`random`], [`loads`], and reads of the current exchange through [`Request`] and [`Response`].
+//! - What the host offers: [`log`], [`clock`], [`random`], [`loads`], [`measures`], and reads of the current exchange through [`Request`] and [`Response`].
 //! - [`testing`]: a fake host, so that all of it runs in native unit tests.
 //!
 //! A panic is written to the host's log before the instance is lost.
@@ -56,12 +56,14 @@ pub mod conditions;
 mod edits;
 mod facts;
 mod guard;
+pub mod hashing;
 mod host;
 mod http;
 pub mod json;
 pub mod loads;
 pub mod log;
 mod manifest;
+pub mod measures;
 mod network;
 pub mod query;
 pub mod random;

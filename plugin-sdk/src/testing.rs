@@ -32,6 +32,7 @@ pub use samples::samples;
 
 use crate::http::{self, HttpFilter};
 use crate::log::Level;
+use crate::measures::Measure;
 use crate::network::{self, Accepted, NetworkFilter};
 use crate::random::Generator;
 use crate::settings::Errors;
@@ -159,6 +160,8 @@ pub struct Host {
     pub wall: u64,
     /// Requests in flight by endpoint.
     pub loads: Vec<u32>,
+    /// What [`measures::read`](crate::measures::read) answers, by endpoint; beyond its end there is no endpoint.
+    pub measures: Vec<Measure>,
     generator: Generator,
 }
 
@@ -191,6 +194,13 @@ impl Host {
             .copied()
             .unwrap_or(crate::loads::UNAVAILABLE)
     }
+
+    pub(crate) fn measure(&self, index: u32) -> Measure {
+        self.measures
+            .get(index as usize)
+            .copied()
+            .unwrap_or(Measure::UNAVAILABLE)
+    }
 }
 
 thread_local! {
@@ -200,6 +210,7 @@ thread_local! {
         monotonic: 0,
         wall: 0,
         loads: Vec::new(),
+        measures: Vec::new(),
         generator: Generator::seeded(1),
     });
 }

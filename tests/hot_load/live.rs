@@ -14,6 +14,7 @@ listener "web" "127.0.0.1:0" {
 }
 cluster "c" {
     endpoint "ORIGIN" requests-max=1
+    queue requests-max=0
 }
 "#;
 

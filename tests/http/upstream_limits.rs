@@ -43,7 +43,7 @@ fn a_full_endpoint_takes_no_more_until_a_request_ends() {
             log format="json"
         }
         listener "web" "127.0.0.1:0" { route { cluster "origin" } }
-        cluster "origin" { endpoint "ORIGIN" requests-max=1 }"#;
+        cluster "origin" { endpoint "ORIGIN" requests-max=1; queue requests-max=0 }"#;
     let text = text.replace("\n        ", "\n");
     let proxy = Proxy::start(&config(&text, &[("ORIGIN", &origin)]));
     let mut slow = proxy.client();

@@ -75,7 +75,10 @@ fn an_endpoint_that_does_not_answer_in_time_is_a_connect_timeout() {
 #[test]
 fn requests_max_bounds_the_connections_of_an_endpoint() {
     let origin = server(echo);
-    let proxy = proxy(&format!(r#"endpoint "{origin}" requests-max=2"#), "");
+    let proxy = proxy(
+        &format!(r#"endpoint "{origin}" requests-max=2; queue requests-max=0"#),
+        "",
+    );
     let (first, second) = (
         established(proxy.address("raw")),
         established(proxy.address("raw")),

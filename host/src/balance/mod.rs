@@ -1,13 +1,18 @@
 //! Who may be picked, then the balancer plugin's choice among them.
 //!
-//! The host decides eligibility (weight above zero, room under `requests-max`, not tried before for this request); the algorithm is the
-//! plugin's. What a full endpoint means is one decision for every policy: the plugin is asked again a bounded number of times, then the
-//! next endpoint with room in order is taken; with none, the pick fails as [`PickError::Full`]. A balancer that faults is passed over the
-//! same way: traffic goes on, evenly, and the fault is counted and logged.
+//! The host decides eligibility ([`levels`]: health, service, backups, zones; then room under the limit, and not tried before for this request);
+//! the algorithm is the plugin's. What a full endpoint means is one decision for every policy: the plugin is asked again a bounded number of
+//! times, then the next endpoint with room in order is taken, then one that takes what does not fit; with none, the pick fails as
+//! [`PickError::Full`] and the request may wait. A balancer that faults is passed over the same way: traffic goes on, evenly, and the fault is
+//! counted and logged.
+
+mod levels;
+
+pub use levels::{Candidate, LevelPolicy, Levels, levels};
 
 use crate::http::{ConnectionFacts, Exchange, Field};
-use crate::plugin::{Balancer, EndpointTable, flatten_with};
-use crate::upstream::{Endpoint, InFlight};
+use crate::plugin::{Balancer, flatten_with};
+use crate::upstream::{EndpointState, Place, View};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -17,26 +22,9 @@ const ASKED_MAX: usize = 8;
 /// Chooses endpoints of one cluster.
 pub struct Picker {
     balancer: Arc<Balancer>,
-    table: Arc<dyn EndpointTable>,
-    eligible: Arc<Eligible>,
+    wants_measures: bool,
     /// Where to look next when the plugin has no usable answer.
     turn: AtomicU32,
-}
-
-/// The endpoints that may be picked, in the order of the configuration; their indices are what the plugin sees.
-struct Eligible {
-    endpoints: Arc<[Endpoint]>,
-    /// Position in `endpoints` of each.
-    positions: Vec<usize>,
-    listed: Vec<(String, u32)>,
-}
-
-/// An endpoint with a place taken at it.
-#[derive(Debug)]
-pub struct Picked {
-    /// Position among the cluster's endpoints.
-    pub position: usize,
-    pub place: InFlight,
 }
 
 /// Why no endpoint was picked.
@@ -44,18 +32,18 @@ pub struct Picked {
 pub enum PickError {
     /// No endpoint is eligible, or the balancer chose none.
     None,
-    /// Every eligible endpoint is at its limit.
+    /// Every eligible endpoint is at its limit; a place may become free.
     Full,
+    /// Every eligible endpoint is at the limit of its circuit breaker.
+    Broken,
 }
 
 impl Picker {
-    /// A picker over a cluster's endpoints.
-    pub fn new(balancer: Arc<Balancer>, endpoints: Arc<[Endpoint]>) -> Picker {
-        let eligible = Arc::new(Eligible::new(endpoints));
+    /// A picker by this balancer.
+    pub fn new(balancer: Arc<Balancer>) -> Picker {
         Picker {
+            wants_measures: balancer.wants_measures(),
             balancer,
-            table: eligible.clone(),
-            eligible,
             turn: AtomicU32::new(0),
         }
     }
@@ -65,7 +53,12 @@ impl Picker {
         &self.balancer
     }
 
-    /// The key of a request: a hash of the fields that the balancer asked for, 0 if it asked for none.
+    /// Whether the plugin looks at how fast and how well endpoints answer.
+    pub fn wants_measures(&self) -> bool {
+        self.wants_measures
+    }
+
+    /// The key of a request: a hash of the fields that the balancer asked for, 0 if it asked for none or none is there.
     pub fn key(&self, exchange: &Exchange) -> u64 {
         self.hash(|field, out| exchange.read(field, out))
     }
@@ -81,31 +74,47 @@ impl Picker {
             return 0;
         }
         let mut flat = Vec::new();
-        flatten_with(fields, &mut flat, read);
-        xxhash_rust::xxh3::xxh3_64(&flat)
+        match flatten_with(fields, &mut flat, read) {
+            true => xxhash_rust::xxh3::xxh3_64(&flat).max(1),
+            false => 0,
+        }
     }
 
-    /// Picks an endpoint that was not `tried` and takes a place at it. `key` is what the balancer asked to hash.
-    pub fn pick(&self, key: u64, tried: &[usize]) -> Result<Picked, PickError> {
-        for _ in 0..self.eligible.positions.len().min(ASKED_MAX) {
-            match self.balancer.pick(&self.table, key) {
+    /// Picks an endpoint of `view` whose number is not in `tried`, and takes a place at it. `key` is what the balancer asked to hash.
+    ///
+    /// # Errors
+    /// [`PickError`].
+    pub fn pick(&self, view: &View, key: u64, tried: &[u64]) -> Result<Place, PickError> {
+        let endpoints = &view.choice.endpoints;
+        let mut refused = positions_of(tried, endpoints);
+        for _ in 0..endpoints.len().min(ASKED_MAX) {
+            match self.balancer.pick(&view.table, key, &refused) {
                 Ok(Some(index)) => {
-                    if let Some(picked) = self.eligible.enter(index as usize, tried) {
-                        return Ok(picked);
+                    let picked = endpoints.get(index as usize);
+                    if let Some(place) = picked.and_then(|endpoint| enter(endpoint, tried)) {
+                        return Ok(place);
                     }
+                    refused.push(index);
                 }
-                Ok(None) => return Err(self.eligible.refusal(tried)),
-                Err(_) => break,
+                // Its word counts where it had a choice.
+                Ok(None) if endpoints.iter().any(|endpoint| has_room(endpoint, tried)) => {
+                    return Err(PickError::None);
+                }
+                Ok(None) | Err(_) => break,
             }
         }
-        self.next_in_order(tried)
+        self.next_in_order(view, tried)
     }
 
-    fn next_in_order(&self, tried: &[usize]) -> Result<Picked, PickError> {
-        let count = self.eligible.positions.len();
+    fn next_in_order(&self, view: &View, tried: &[u64]) -> Result<Place, PickError> {
         let first = self.turn.fetch_add(1, Ordering::Relaxed) as usize;
-        let found = (0..count).find_map(|step| self.eligible.enter((first + step) % count, tried));
-        found.ok_or_else(|| self.eligible.refusal(tried))
+        let turned = |endpoints: &[Arc<EndpointState>]| {
+            let count = endpoints.len();
+            (0..count).find_map(|step| enter(&endpoints[(first + step) % count], tried))
+        };
+        turned(&view.choice.endpoints)
+            .or_else(|| turned(&view.spill))
+            .ok_or_else(|| refusal(view, tried))
     }
 }
 
@@ -113,71 +122,41 @@ impl std::fmt::Debug for Picker {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
             .debug_struct("Picker")
-            .field("endpoints", &self.eligible.listed)
+            .field("balancer", &self.balancer)
             .finish_non_exhaustive()
     }
 }
 
-impl Eligible {
-    fn new(endpoints: Arc<[Endpoint]>) -> Eligible {
-        let positions: Vec<usize> = (0..endpoints.len())
-            .filter(|&position| endpoints[position].weight > 0)
-            .collect();
-        let listed = positions
-            .iter()
-            .map(|&position| {
-                (
-                    endpoints[position].label.to_string(),
-                    endpoints[position].weight,
-                )
-            })
-            .collect();
-        Eligible {
-            endpoints,
-            positions,
-            listed,
-        }
+/// Positions of those who have failed the request already; nothing is allocated while nobody has.
+fn positions_of(tried: &[u64], endpoints: &[Arc<EndpointState>]) -> Vec<u32> {
+    if tried.is_empty() {
+        return Vec::new();
     }
-
-    fn endpoint(&self, index: usize) -> Option<&Endpoint> {
-        self.positions
-            .get(index)
-            .map(|&position| &self.endpoints[position])
-    }
-
-    fn enter(&self, index: usize, tried: &[usize]) -> Option<Picked> {
-        let position = *self.positions.get(index)?;
-        if tried.contains(&position) {
-            return None;
-        }
-        let place = self.endpoints[position].enter()?;
-        Some(Picked { position, place })
-    }
-
-    /// Why nothing was picked: whether some untried endpoint is only full.
-    fn refusal(&self, tried: &[usize]) -> PickError {
-        let mut untried = self
-            .positions
-            .iter()
-            .filter(|position| !tried.contains(position))
-            .map(|&position| &self.endpoints[position]);
-        if untried.any(|endpoint| !endpoint.has_room()) {
-            PickError::Full
-        } else {
-            PickError::None
-        }
-    }
+    let numbered = (0..).zip(endpoints);
+    numbered
+        .filter(|(_, endpoint)| tried.contains(&endpoint.id()))
+        .map(|(position, _)| position)
+        .collect()
 }
 
-impl EndpointTable for Eligible {
-    fn endpoints(&self) -> &[(String, u32)] {
-        &self.listed
+fn enter(endpoint: &Arc<EndpointState>, tried: &[u64]) -> Option<Place> {
+    if tried.contains(&endpoint.id()) {
+        return None;
     }
+    endpoint.enter()
+}
 
-    fn load(&self, index: u32) -> u32 {
-        match self.endpoint(index as usize) {
-            Some(endpoint) if endpoint.has_room() => endpoint.state.in_flight(),
-            _ => u32::MAX,
-        }
+fn has_room(endpoint: &EndpointState, tried: &[u64]) -> bool {
+    endpoint.has_room() && !tried.contains(&endpoint.id())
+}
+
+/// Why nothing was picked: whether some untried endpoint is only full.
+fn refusal(view: &View, tried: &[u64]) -> PickError {
+    let all = view.choice.endpoints.iter().chain(&view.spill);
+    let mut untried = all.filter(|endpoint| !tried.contains(&endpoint.id()));
+    match untried.any(|endpoint| !endpoint.has_room()) {
+        true if view.choice.waits => PickError::Full,
+        true => PickError::Broken,
+        false => PickError::None,
     }
 }

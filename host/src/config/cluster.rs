@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use super::address::parse_endpoint;
 use super::decode::Decoder;
-use super::listener::COUNT_MAX;
-use super::syntax::{Item, Node, Scalar};
-use super::{Cluster, Endpoint, PluginKind, PluginUse, Spanned, UpstreamProtocol, shape};
+use super::listener::TIMEOUT_RANGE;
+use super::syntax::{Node, Scalar};
+use super::{Backups, Cluster, PluginKind, PluginUse, Retry, Spanned, UpstreamProtocol, shape};
 
 const DEFAULT_BALANCER: &str = "round-robin";
 
@@ -14,22 +13,38 @@ impl Decoder<'_> {
     pub(super) fn cluster(&mut self, node: &Node) -> Option<Cluster> {
         let name = self.name(node.arguments.first())?;
         self.refuse_other_protocols(node);
+        let (endpoints, discovery) = (self.endpoints(node), self.discovery(node));
         Some(Cluster {
             balancer: self.balancer(node),
-            endpoints: self.endpoints(node),
+            prefer_zone: self.prefer_zone(node, &endpoints, &discovery),
+            endpoints,
+            discovery,
             protocol: UpstreamProtocol::Http1,
             connect_timeout: self.timeout(node, "connect", Duration::from_secs(1)),
             response_timeout: self.timeout(node, "response", Duration::from_secs(30)),
             idle_timeout: self.timeout(node, "idle", Duration::from_secs(60)),
+            health_check: node
+                .child("health-check")
+                .map(|node| self.health_check(node)),
+            on_down: self.on_down(node),
+            outlier_detection: self.outlier_detection(node),
+            panic_threshold: self.panic_threshold(node),
+            queue: self.queue(node),
+            retry: node
+                .child("retry")
+                .map_or_else(Retry::default, |node| self.retry(node)),
+            circuit_breaker: self.circuit_breaker(node),
+            affinity: node.child("affinity").and_then(|node| self.affinity(node)),
+            slow_start: self.optional_duration(node.child_argument("slow-start"), TIMEOUT_RANGE),
+            backups: self.backups(node),
+            drain_timeout: self
+                .optional_duration(node.child_argument("drain-timeout"), TIMEOUT_RANGE),
             name,
         })
     }
 
     fn refuse_other_protocols(&mut self, node: &Node) {
-        let Some(item) = node
-            .child("protocol")
-            .and_then(|node| node.arguments.first())
-        else {
+        let Some(item) = node.child_argument("protocol") else {
             return;
         };
         match &item.value {
@@ -38,6 +53,11 @@ impl Decoder<'_> {
             }
             _ => self.choice(Some(item), &[("http/1.1", ())], ()),
         }
+    }
+
+    fn backups(&mut self, node: &Node) -> Backups {
+        let words = [("first", Backups::First), ("all", Backups::All)];
+        self.choice(node.child_argument("backups"), &words, Backups::default())
     }
 
     fn balancer(&mut self, cluster: &Node) -> PluginUse {
@@ -58,44 +78,6 @@ impl Decoder<'_> {
             Some(name) => self.plugin_use(&name, &settings, PluginKind::Balancer),
             None => PluginUse::unusable(&cluster.name),
         }
-    }
-
-    fn endpoints(&mut self, cluster: &Node) -> Vec<Endpoint> {
-        let mut endpoints: Vec<Endpoint> = Vec::new();
-        for node in cluster.named("endpoint") {
-            let Some(endpoint) = self.endpoint(node) else {
-                continue;
-            };
-            let same = |other: &&Endpoint| other.address.value == endpoint.address.value;
-            if let Some(first) = endpoints.iter().find(same) {
-                self.diagnostics.error_with(
-                    endpoint.address.place,
-                    format!("endpoint `{}` is listed twice", endpoint.address.value),
-                    Some("give one of them more `weight` instead".to_owned()),
-                    (first.address.place, "first listed here"),
-                );
-            }
-            endpoints.push(endpoint);
-        }
-        if cluster.child("endpoint").is_none() {
-            let help = "endpoint \"127.0.0.1:9001\"";
-            self.error_help(cluster.place(), "this cluster has no endpoint", help);
-        }
-        endpoints
-    }
-
-    fn endpoint(&mut self, node: &Node) -> Option<Endpoint> {
-        let weight = self.integer(node.property("weight"), 0..=256, 1) as u16;
-        let requests_max = self.count(node.property("requests-max"));
-        Some(Endpoint {
-            address: self.parsed(node.arguments.first()?, parse_endpoint)?,
-            weight,
-            requests_max,
-        })
-    }
-
-    fn count(&mut self, item: Option<&Item>) -> Option<u32> {
-        item.map(|item| self.integer(Some(item), 1..=COUNT_MAX, 1))
     }
 }
 

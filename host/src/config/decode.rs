@@ -5,12 +5,14 @@
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use super::percent::{self, show_percent};
 use super::suggest::{did_you_mean, one_of};
 use super::syntax::{Item, Node, Scalar};
 use super::units::{self, show_duration, show_size};
-use super::{Config, Diagnostics, Place, PluginCatalog, PluginManifest, Sources, Spanned};
+use super::{Config, Diagnostics, Percent, Place, PluginCatalog, PluginManifest, Sources, Spanned};
 
 /// What decoding needs beyond the nodes.
 pub(super) struct Decoder<'a> {
@@ -46,6 +48,9 @@ impl<'a> Decoder<'a> {
         }
         if let Some(node) = named(nodes, "process").next() {
             config.process = self.process(node);
+        }
+        if let Some(node) = named(nodes, "admin").next() {
+            config.admin = self.admin(node);
         }
         for node in named(nodes, "listener") {
             config.listeners.extend(self.listener(node));
@@ -108,6 +113,17 @@ impl<'a> Decoder<'a> {
         Some(name)
     }
 
+    /// A path, which is relative to the file that says it.
+    pub(super) fn path_beside(&mut self, item: &Item) -> Option<Spanned<PathBuf>> {
+        let written = self.text(item)?;
+        let file = self.sources.path(written.place);
+        let beside = file.and_then(|file| file.parent());
+        Some(Spanned {
+            value: beside.unwrap_or("".as_ref()).join(&written.value),
+            place: written.place,
+        })
+    }
+
     /// Parses an item's text by `parse`, whose error is reported at the item.
     pub(super) fn parsed<T>(
         &mut self,
@@ -139,6 +155,34 @@ impl<'a> Decoder<'a> {
         };
         if !range.contains(&found) {
             let (least, most) = (show_duration(*range.start()), show_duration(*range.end()));
+            self.out_of_range(item, &least, &most);
+        }
+        found
+    }
+
+    /// As [`Self::duration`], for a key without a default.
+    pub(super) fn optional_duration(
+        &mut self,
+        item: Option<&Item>,
+        range: RangeInclusive<Duration>,
+    ) -> Option<Duration> {
+        let fallback = *range.start();
+        item.map(|item| self.duration(Some(item), range, fallback))
+    }
+
+    pub(super) fn percent(
+        &mut self,
+        item: Option<&Item>,
+        range: RangeInclusive<Percent>,
+        default: Percent,
+    ) -> Percent {
+        let Some(item) = item else { return default };
+        let Some(found) = self.with_unit(item, percent::parse_percent, percent::PERCENT_FORM)
+        else {
+            return default;
+        };
+        if !range.contains(&found) {
+            let (least, most) = (show_percent(*range.start()), show_percent(*range.end()));
             self.out_of_range(item, &least, &most);
         }
         found
@@ -184,15 +228,33 @@ impl<'a> Decoder<'a> {
         range: RangeInclusive<u32>,
         default: u32,
     ) -> u32 {
-        let Some(item) = item else { return default };
+        let range = i64::from(*range.start())..=i64::from(*range.end());
+        let found = item.and_then(|item| self.whole_number(item, range));
+        found
+            .and_then(|found| u32::try_from(found).ok())
+            .unwrap_or(default)
+    }
+
+    /// As [`Self::integer`], for a key without a default.
+    pub(super) fn optional_integer(
+        &mut self,
+        item: Option<&Item>,
+        range: RangeInclusive<u32>,
+    ) -> Option<u32> {
+        let fallback = *range.start();
+        item.map(|item| self.integer(Some(item), range, fallback))
+    }
+
+    /// `None` is reported.
+    pub(super) fn whole_number(&mut self, item: &Item, range: RangeInclusive<i64>) -> Option<i64> {
         match &item.value {
-            Scalar::Integer(number) => match u32::try_from(*number) {
-                Ok(number) if range.contains(&number) => return number,
+            Scalar::Integer(number) => match i64::try_from(*number) {
+                Ok(number) if range.contains(&number) => return Some(number),
                 _ => self.out_of_range(item, &range.start().to_string(), &range.end().to_string()),
             },
             other => self.wrong_type(item, other, "a whole number"),
         }
-        default
+        None
     }
 
     pub(super) fn boolean(&mut self, item: Option<&Item>, default: bool) -> bool {
@@ -226,6 +288,64 @@ impl<'a> Decoder<'a> {
         default
     }
 
+    /// The one of these properties that says what the node is about; anything but exactly one is reported.
+    pub(super) fn one_property<'n>(
+        &mut self,
+        node: &'n Node,
+        names: &[&'static str],
+    ) -> Option<(&'static str, &'n Item)> {
+        let found: Vec<_> = names
+            .iter()
+            .filter_map(|name| Some((*name, node.property(name)?)))
+            .collect();
+        let expected = || one_of(names.iter().copied());
+        match found.as_slice() {
+            [one] => return Some(*one),
+            [] => {
+                let message = format!("`{}` needs {}", node.name(), expected());
+                self.error(node.place(), message);
+            }
+            [(first, item), (second, other), ..] => self.diagnostics.error_with(
+                other.place,
+                format!("`{first}` and `{second}` exclude each other"),
+                Some(format!(
+                    "`{}` takes exactly one of {}",
+                    node.name(),
+                    expected()
+                )),
+                (item.place, "this is the other"),
+            ),
+        }
+        None
+    }
+
+    /// Reports each of these properties that the node has: `why` completes a sentence that begins with its name.
+    pub(super) fn refuse_properties(&mut self, node: &Node, names: &[&str], why: &str) {
+        for (name, _) in &node.properties {
+            if names.contains(&name.value.as_str()) {
+                self.error(name.place, format!("`{}` {why}", name.value));
+            }
+        }
+    }
+
+    /// Two durations of which one, absent or not, must not be above the other. `least` and `most` are the names of the properties.
+    pub(super) fn ordered(
+        &mut self,
+        node: &Node,
+        (least, low): (&str, Duration),
+        (most, high): (&str, Duration),
+    ) {
+        if low <= high {
+            return;
+        }
+        let item = node.property(most).or_else(|| node.property(least));
+        let place = item.map_or(node.place(), |item| item.place);
+        let (low, high) = (show_duration(low), show_duration(high));
+        let message = format!("`{most}` ({high}) is less than `{least}` ({low})");
+        let help = format!("set {most}={low:?} or more");
+        self.error_help(place, message, help);
+    }
+
     fn wrong_type(&mut self, item: &Item, found: &Scalar, expected: &str) {
         if *found != Scalar::Broken {
             let message = format!("expected {expected}, found {}", found.described());
@@ -246,4 +366,9 @@ const NAME_LEN_MAX: usize = 128;
 /// The nodes of this name, in file order.
 pub(super) fn named<'n>(nodes: &'n [Node], name: &'static str) -> impl Iterator<Item = &'n Node> {
     nodes.iter().filter(move |node| node.name() == name)
+}
+
+/// The parts of a list that is written with commas or blanks: `"reset, 503"`.
+pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split([',', ' ', '\t']).filter(|word| !word.is_empty())
 }

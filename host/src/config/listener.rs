@@ -194,6 +194,7 @@ impl Decoder<'_> {
         Some(TcpListener {
             route: self.route_name(route, name, 1),
             cluster: cluster?,
+            priority: self.priority(route),
         })
     }
 
@@ -227,7 +228,7 @@ impl Decoder<'_> {
             self.refuse_http(&name.value, name.place);
         }
         for child in route.children() {
-            if child.name() != "cluster" {
+            if !["cluster", "priority"].contains(&child.name()) {
                 self.refuse_http(child.name(), child.place());
             }
         }

@@ -6,38 +6,53 @@
 //! 1. `include` reads the main file and those it includes; `syntax` turns each into nodes with a [`Place`] for every value and
 //!    replaces `${NAME}` references;
 //! 2. `shape` compares the nodes with the table of accepted keys in `keys`: what is not in it is an error, never ignored;
-//! 3. one file per section decodes the values: `process`, `plugin`, `listener` with `route`, `cluster`, `demo`;
-//!    `settings` makes JSON of a plugin's settings and checks it;
+//! 3. one file per section decodes the values: `process`, `plugin`, `listener` with `route`, `cluster` (its
+//!    parts each in a file of their name, their model in `availability`), `demo`; `settings` makes JSON of a plugin's settings and checks it;
 //! 4. `resolve` checks what spans sections: names, duplicates, routes that can never match.
 //!
 //! Each step goes on after an error with what it could understand, so that one run reports all of them.
 
 mod address;
+mod admin;
+mod affinity;
+mod affinity_key;
+mod availability;
 mod catalog;
 mod cluster;
+mod cluster_keys;
 mod decode;
 mod demo;
 mod depth;
 mod diagnostics;
+mod discovery;
+mod endpoint;
 mod environment;
 mod filter;
 mod glob;
+mod health_check;
 mod include;
 mod keys;
+mod limits;
 mod listener;
+mod mirror;
 mod model;
+mod outlier;
 mod path_pattern;
+mod percent;
 mod plugin;
 mod process;
 mod render;
 mod resolve;
+mod retry;
 mod route;
 mod route_match;
 mod settings;
 mod shadow;
 mod shape;
+mod statuses;
 mod suggest;
 mod syntax;
+mod tcp_clusters;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -45,11 +60,14 @@ mod units;
 
 use std::path::{Path, PathBuf};
 
+pub use availability::*;
 pub use catalog::{PluginCatalog, PluginKind, PluginManifest};
 pub use diagnostics::{Diagnostic, Diagnostics, Place, Severity, Sources};
+pub use endpoint::parse_id;
 pub use keys::accepted_keys;
 pub use model::*;
 pub use path_pattern::{PathPattern, PathRegex, Segment};
+pub use percent::parse_percent;
 pub use route_match::{HeaderMatch, HostPattern, RouteMatch};
 pub use settings::Settings;
 pub use template::{Placeholder, Template, TemplatePart};

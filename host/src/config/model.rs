@@ -8,6 +8,10 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::availability::{
+    Affinity, Backups, CircuitBreaker, Discovery, HealthCheck, Mirror, OnDown, OutlierDetection,
+    Percent, PreferZone, Queue, Retry,
+};
 use super::{Place, PluginManifest, RouteMatch, Settings, Template};
 
 /// A value and where it is written.
@@ -21,6 +25,8 @@ pub struct Spanned<T> {
 #[derive(Debug, Clone, Default)]
 pub struct Config {
     pub process: Process,
+    /// Where the admin API listens; loopback only. Default: nowhere.
+    pub admin: Vec<Spanned<SocketAddr>>,
     /// Declared plugins in file order; bundled ones need no entry.
     pub plugins: Vec<Plugin>,
     pub listeners: Vec<Listener>,
@@ -38,6 +44,8 @@ pub struct Process {
     pub log: Log,
     /// How long old generations may finish their work. Default 30 s.
     pub drain_timeout: Duration,
+    /// How long `/ready` answers 503 before draining begins, up to 10 min. Default none.
+    pub drain_delay: Duration,
 }
 
 impl Default for Process {
@@ -46,6 +54,7 @@ impl Default for Process {
             workers: Workers::Auto,
             log: Log::default(),
             drain_timeout: Duration::from_secs(30),
+            drain_delay: Duration::ZERO,
         }
     }
 }
@@ -139,6 +148,8 @@ pub struct TcpListener {
     pub route: Spanned<String>,
     /// Where every connection goes.
     pub cluster: Spanned<String>,
+    /// As [`Route::priority`], of its one route.
+    pub priority: i16,
 }
 
 #[derive(Debug, Clone)]
@@ -239,6 +250,11 @@ pub struct Route {
     pub action: Action,
     /// Until the response head; takes the place of the cluster's.
     pub response_timeout: Option<Duration>,
+    /// In queues: -2047 to 2047, lower first. Default 0.
+    pub priority: i16,
+    /// Takes the place of the cluster's.
+    pub retry: Option<Retry>,
+    pub mirror: Option<Mirror>,
 }
 
 /// What a route does with the request.
@@ -275,8 +291,9 @@ pub struct Cluster {
     pub name: Spanned<String>,
     /// Default: the bundled `round-robin` without settings.
     pub balancer: PluginUse,
-    /// At least one; no address twice.
+    /// At least one, unless endpoints are discovered; no address twice.
     pub endpoints: Vec<Endpoint>,
+    pub discovery: Vec<Discovery>,
     pub protocol: UpstreamProtocol,
     /// Default 1 s.
     pub connect_timeout: Duration,
@@ -284,6 +301,21 @@ pub struct Cluster {
     pub response_timeout: Duration,
     /// How long an unused pooled connection is kept. Default 60 s.
     pub idle_timeout: Duration,
+    pub health_check: Option<HealthCheck>,
+    pub on_down: OnDown,
+    pub outlier_detection: Option<OutlierDetection>,
+    /// Below this share of healthy endpoints health is ignored. Default: never.
+    pub panic_threshold: Option<Percent>,
+    pub queue: Queue,
+    pub retry: Retry,
+    pub circuit_breaker: CircuitBreaker,
+    pub affinity: Option<Affinity>,
+    /// How long an endpoint that comes back takes to get its whole share. Default: it gets it at once.
+    pub slow_start: Option<Duration>,
+    pub backups: Backups,
+    pub prefer_zone: Option<PreferZone>,
+    /// How long a draining endpoint keeps its affine clients. Default: until it is ready again.
+    pub drain_timeout: Option<Duration>,
 }
 
 /// What is spoken to endpoints. This version has one.
@@ -301,6 +333,11 @@ pub struct Endpoint {
     pub weight: u16,
     /// Requests (TCP: connections) at once, 1 to 10 000 000. Default: no limit.
     pub requests_max: Option<u32>,
+    /// Takes traffic only when no other endpoint can.
+    pub backup: bool,
+    pub zone: Option<String>,
+    /// What affinity knows it by. Default: its address as written.
+    pub id: Option<String>,
 }
 
 /// An address, or a name that the next stage resolves.

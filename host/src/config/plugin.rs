@@ -17,7 +17,7 @@ impl Decoder<'_> {
         let path = node
             .arguments
             .get(1)
-            .and_then(|item| self.plugin_path(item));
+            .and_then(|item| self.path_beside(item));
         let sha256 = argument(node, "sha256").and_then(|item| self.parsed(item, parse_sha256));
         let budgets = self.plugin_budgets(node);
         let name = name?;
@@ -30,18 +30,6 @@ impl Decoder<'_> {
             path,
             sha256,
             budgets,
-        })
-    }
-
-    fn plugin_path(&mut self, item: &Item) -> Option<Spanned<PathBuf>> {
-        let written = self.text(item)?;
-        let beside = self
-            .sources
-            .path(written.place)
-            .and_then(|file| file.parent());
-        Some(Spanned {
-            value: beside.unwrap_or("".as_ref()).join(&written.value),
-            place: written.place,
         })
     }
 

@@ -9,19 +9,23 @@ use super::{Log, LogFormat, LogLevel, Process, Workers};
 
 const DRAIN_RANGE: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(1)..=Duration::from_secs(24 * 3600);
+const DRAIN_DELAY_MAX: Duration = Duration::from_secs(600);
 
 impl Decoder<'_> {
     pub(super) fn process(&mut self, node: &Node) -> Process {
         let default = Process::default();
-        let drain = node
-            .child("drain-timeout")
-            .and_then(|node| node.arguments.first());
+        let drain = node.child_argument("drain-timeout");
         Process {
             workers: node
                 .child("workers")
                 .map_or(default.workers, |node| self.workers(node)),
             log: node.child("log").map_or(default.log, |node| self.log(node)),
             drain_timeout: self.duration(drain, DRAIN_RANGE, default.drain_timeout),
+            drain_delay: self.duration(
+                node.child_argument("drain-delay"),
+                Duration::ZERO..=DRAIN_DELAY_MAX,
+                default.drain_delay,
+            ),
         }
     }
 

@@ -6,12 +6,13 @@ use std::net::SocketAddr;
 use super::suggest::did_you_mean;
 use super::{
     Action, Cluster, Config, Diagnostics, Filter, Listener, ListenerProtocol, Place, Spanned,
-    shadow,
+    shadow, tcp_clusters,
 };
 
 pub(super) fn check(config: &Config, diagnostics: &mut Diagnostics) {
     check_doubles(config, diagnostics);
     check_references(config, diagnostics);
+    tcp_clusters::check(config, diagnostics);
     warn_of_unused_plugins(config, diagnostics);
     for listener in &config.listeners {
         if let ListenerProtocol::Http(http) = &listener.protocol {
@@ -49,7 +50,8 @@ fn check_doubles(config: &Config, diagnostics: &mut Diagnostics) {
         .iter()
         .flat_map(|listener| &listener.addresses);
     let demo = config.demo_origins.iter().map(|origin| &origin.address);
-    check_addresses(listen.chain(demo), diagnostics);
+    let admin = config.admin.iter();
+    check_addresses(admin.chain(listen).chain(demo), diagnostics);
 }
 
 fn check_names<'c>(
@@ -110,13 +112,17 @@ fn check_references(config: &Config, diagnostics: &mut Diagnostics) {
     }
 }
 
-fn cluster_references(listener: &Listener) -> Vec<&Spanned<String>> {
+/// Mirrors included.
+pub(super) fn cluster_references(listener: &Listener) -> Vec<&Spanned<String>> {
     match &listener.protocol {
         ListenerProtocol::Tcp(tcp) => vec![&tcp.cluster],
         ListenerProtocol::Http(http) => http
             .routes
             .iter()
-            .flat_map(|route| clusters_of(&route.action))
+            .flat_map(|route| {
+                let mirror = route.mirror.iter().map(|mirror| &mirror.cluster);
+                clusters_of(&route.action).into_iter().chain(mirror)
+            })
             .collect(),
     }
 }

@@ -13,8 +13,11 @@ use super::{
 /// The children that say what to do; a route has exactly one.
 const ACTIONS: &[&str] = &["cluster", "split", "redirect", "respond"];
 
+/// What only a route that forwards may say.
+const UPSTREAM_KEYS: &[&str] = &["priority", "retry", "mirror"];
+
 /// Written by the host, or meaningful only hop by hop.
-const FRAMING_HEADERS: &[&str] = &[
+pub(super) const FRAMING_HEADERS: &[&str] = &[
     "connection",
     "content-length",
     "host",
@@ -46,21 +49,46 @@ impl Decoder<'_> {
             let default = std::time::Duration::from_secs(30);
             self.duration(Some(item), TIMEOUT_RANGE, default)
         });
+        let (priority, retry) = (self.priority(node), node.child("retry"));
+        let retry = retry.map(|node| self.retry(node));
+        let mirror = node.child("mirror").and_then(|node| self.mirror(node));
         let action = self.action(node, &matcher)?;
-        if let (Some(item), Action::Redirect { .. } | Action::Respond { .. }) = (response, &action)
-        {
-            self.error(
-                item.place,
-                "this route asks no upstream: the timeout would have no effect",
-            );
+        if let Action::Redirect { .. } | Action::Respond { .. } = action {
+            self.refuse_upstream_keys(node, response);
         }
         Some(Route {
+            priority,
+            retry,
+            mirror,
             name,
             matcher,
             filters,
             action,
             response_timeout,
         })
+    }
+
+    fn refuse_upstream_keys(&mut self, node: &Node, response: Option<&Item>) {
+        const WHY: &str = "this route asks no upstream";
+        if let Some(item) = response {
+            let message = format!("{WHY}: the timeout would have no effect");
+            self.error(item.place, message);
+        }
+        for child in node.children() {
+            if UPSTREAM_KEYS.contains(&child.name()) {
+                let message = format!("{WHY}: `{}` would have no effect", child.name());
+                self.error(child.place(), message);
+            }
+        }
+    }
+
+    /// In queues: lower first.
+    pub(super) fn priority(&mut self, node: &Node) -> i16 {
+        let item = node.child_argument("priority");
+        let found = item.and_then(|item| self.whole_number(item, -2047..=2047));
+        found
+            .and_then(|found| i16::try_from(found).ok())
+            .unwrap_or(0)
     }
 
     pub(super) fn route_name(

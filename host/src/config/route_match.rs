@@ -87,7 +87,7 @@ pub(super) fn parse_header_value(text: &str) -> Result<String, String> {
 }
 
 /// RFC 9110 section 5.6.2.
-fn is_token(text: &str) -> bool {
+pub(super) fn is_token(text: &str) -> bool {
     !text.is_empty()
         && text
             .bytes()

@@ -68,6 +68,11 @@ impl Node {
         self.children().iter().find(|node| node.name() == name)
     }
 
+    /// The first argument of the child of this name.
+    pub(super) fn child_argument(&self, name: &str) -> Option<&Item> {
+        self.child(name)?.arguments.first()
+    }
+
     pub(super) fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Node> {
         self.children()
             .iter()

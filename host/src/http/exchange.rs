@@ -131,6 +131,8 @@ pub struct Exchange {
     pub has_response: bool,
     /// What filters of this exchange have set, in order; a name stands at most once.
     pub tags: Vec<(Box<str>, Vec<u8>)>,
+    /// With what priority the request waits in queues, -2047 to 2047, lower first; `None` while no filter has said.
+    pub priority: Option<i16>,
     /// 128 bits that no other exchange has; [`Exchange::unique_id`] is their text.
     pub unique: [u64; 2],
 }
@@ -148,6 +150,7 @@ impl Exchange {
             response: ResponseHead::new(),
             has_response: false,
             tags: Vec::new(),
+            priority: None,
             unique: [0; 2],
         }
     }
@@ -171,6 +174,7 @@ impl Exchange {
         self.response.clear();
         self.has_response = false;
         self.tags.clear();
+        self.priority = None;
         self.unique = unique;
     }
 

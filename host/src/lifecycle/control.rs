@@ -1,5 +1,7 @@
 //! The control thread: builds generations, puts them in force, and listens to signals and file changes.
 
+use super::operations::Admin;
+use super::tend::{self, Looked, Tending};
 use super::watch::Watch;
 use super::worker::Worker;
 use crate::config::{self, Config, Diagnostics, Loaded, LogFormat, LogLevel, Workers};
@@ -10,7 +12,7 @@ use crate::plugin::Engine;
 use crate::snapshot::{Catalog, Snapshot, SocketKey, chain, compile};
 use std::collections::HashSet;
 use std::io::{IsTerminal, Write};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -132,6 +134,9 @@ struct Control {
     sockets: HashSet<SocketKey>,
     demos: Demos,
     drain_timeout: Duration,
+    drain_delay: Duration,
+    tending: Tending,
+    admin: Admin,
 }
 
 /// A generation that is ready to be put in force.
@@ -140,6 +145,10 @@ struct Built {
     /// For each worker.
     sockets: Vec<Vec<(SocketKey, TcpListener)>>,
     keys: HashSet<SocketKey>,
+    /// What sources of endpoints answered.
+    looked: Vec<Looked>,
+    /// Admin sockets that no earlier generation has.
+    admin: Vec<(SocketAddr, TcpListener)>,
 }
 
 impl Control {
@@ -158,6 +167,9 @@ impl Control {
             sockets: HashSet::new(),
             demos: Demos::default(),
             drain_timeout: config.process.drain_timeout,
+            drain_delay: config.process.drain_delay,
+            tending: Tending::default(),
+            admin: Admin::default(),
         })
     }
 
@@ -248,11 +260,15 @@ impl Control {
             }
         };
         let (sockets, keys) = self.bind(&snapshot, &loaded.config)?;
+        let admin = self.admin.bind(&loaded.config.admin)?;
         self.demos.start_new(&loaded.config.demo_origins)?;
+        let looked = tend::look(&snapshot.clusters).await;
         Ok(Built {
             snapshot,
             sockets,
             keys,
+            looked,
+            admin,
         })
     }
 
@@ -306,10 +322,18 @@ impl Control {
     async fn put_in_force(&mut self, built: Built, config: &Config) {
         self.generation = built.snapshot.generation;
         self.drain_timeout = config.process.drain_timeout;
+        self.drain_delay = config.process.drain_delay;
         if config.process.workers != self.worker_setting {
             tracing::warn!("`workers` changes with the next start; everything else is in force");
         }
         self.logging.set(level(config), format(config));
+        for cluster in &built.snapshot.clusters {
+            cluster.activate();
+        }
+        for (cluster, source, found) in built.looked {
+            cluster.live.discovered(&source, found);
+        }
+        self.tending.apply(&built.snapshot);
         let answers: Vec<_> = self
             .workers
             .iter()
@@ -322,6 +346,8 @@ impl Control {
         }
         self.sockets = built.keys;
         self.demos.stop_unwanted(&config.demo_origins);
+        self.admin
+            .apply(&built.snapshot, &config.admin, built.admin);
         tracing::info!(
             generation = self.generation,
             workers = self.workers.len(),
@@ -330,7 +356,21 @@ impl Control {
     }
 
     /// Accepts nothing more, lets the work end within the drain timeout, or at once on a second signal.
+    ///
+    /// Before that `/ready` answers 503 for the drain delay, while everything goes on: whoever sends traffic here looks elsewhere meanwhile.
     async fn stop(self, terminate: &mut Signal, interrupt: &mut Signal) {
+        self.admin.set_ready(false);
+        if !self.drain_delay.is_zero() {
+            tracing::info!(
+                delay_ms = self.drain_delay.as_millis() as u64,
+                "not ready any more; draining begins after the delay"
+            );
+            tokio::select! {
+                () = tokio::time::sleep(self.drain_delay) => {}
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        }
         tracing::info!(
             timeout_ms = self.drain_timeout.as_millis() as u64,
             "draining"

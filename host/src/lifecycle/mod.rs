@@ -4,6 +4,8 @@
 //! changes nothing. Knows neither HTTP nor Wasm.
 
 mod control;
+mod operations;
+mod tend;
 mod watch;
 mod worker;
 

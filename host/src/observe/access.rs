@@ -16,6 +16,8 @@ pub fn is_enabled() -> bool {
 pub struct Timers {
     /// From the first byte of the request to the end of its head.
     pub request_head: Option<Duration>,
+    /// Waiting for a place at an endpoint, over all attempts.
+    pub queue: Option<Duration>,
     /// Establishing the upstream connection; zero when it was reused.
     pub connect: Option<Duration>,
     /// From the request having been sent to the response head.
@@ -34,6 +36,10 @@ pub struct HttpLine<'a> {
     pub route: &'a str,
     pub cluster: &'a str,
     pub endpoint: &'a str,
+    /// What the request was bound to: `none`, `invalid`, `new`, `unknown`, `valid`; empty where the cluster has no affinity.
+    pub affinity: &'a str,
+    /// What the downstream was told: `none`, `inserted`, `rewritten`, `prefixed`, `dropped`, `remembered`; likewise.
+    pub affinity_issued: &'a str,
     pub method: &'a str,
     pub host: &'a str,
     pub target: &'a str,
@@ -59,6 +65,9 @@ pub struct TcpLine<'a> {
     pub outcome: &'static str,
     pub downstream_bytes: u64,
     pub upstream_bytes: u64,
+    pub attempts: u32,
+    /// Waiting for a place at an endpoint, over all attempts.
+    pub queue: Option<Duration>,
     pub connect: Option<Duration>,
     pub total: Duration,
     pub generation: u64,
@@ -76,6 +85,8 @@ impl HttpLine<'_> {
             route = self.route,
             cluster = self.cluster,
             endpoint = self.endpoint,
+            affinity = self.affinity,
+            affinity_issued = self.affinity_issued,
             method = self.method,
             host = self.host,
             target = self.target,
@@ -85,6 +96,7 @@ impl HttpLine<'_> {
             upstream_bytes = self.upstream_bytes,
             attempts = self.attempts,
             request_head_us = micros(self.timers.request_head),
+            queue_us = micros(self.timers.queue),
             connect_us = micros(self.timers.connect),
             response_head_us = micros(self.timers.response_head),
             data_us = micros(self.timers.data),
@@ -109,6 +121,8 @@ impl TcpLine<'_> {
             outcome = self.outcome,
             downstream_bytes = self.downstream_bytes,
             upstream_bytes = self.upstream_bytes,
+            attempts = self.attempts,
+            queue_us = micros(self.queue),
             connect_us = micros(self.connect),
             total_us = micros(Some(self.total)),
             generation = self.generation,

@@ -15,6 +15,7 @@ use super::configured::{
 };
 use super::engine::{Budgets, Engine};
 use super::fault::{Fault, Stats};
+use super::imports::MEASURES;
 use super::inspect::Kind;
 use super::needs::BalancerNeeds;
 use super::slots::Slots;
@@ -25,11 +26,16 @@ const NONE: u32 = u32::MAX;
 
 /// The endpoints that a balancer may pick from. A table never changes; when the endpoints do, there is a new one.
 pub trait EndpointTable: Send + Sync {
-    /// `ip:port` and weight (1 to 256) of each; the position is the index in picks.
+    /// `ip:port` and weight of each; the position is the index in picks. Weights are 1 to 256, or, while an endpoint of the list starts slowly,
+    /// all in hundredths: 1 to 25,600.
     fn endpoints(&self) -> &[(String, u32)];
 
     /// Requests in flight at the endpoint over all workers; `u32::MAX` when it cannot take a request now, or there is no such index.
     fn load(&self, index: u32) -> u32;
+
+    /// How the endpoint has answered lately over all workers, as [`Measure::packed`](super::Measure::packed) makes it; asked only by a
+    /// balancer that [wants measures](Balancer::wants_measures), and only for an index that there is.
+    fn measure(&self, index: u32) -> u64;
 }
 
 /// A configured balancer of one cluster; shared as [`HttpFilter`](super::HttpFilter) is.
@@ -76,12 +82,23 @@ impl Balancer {
         self.0.stats()
     }
 
-    /// Asks for an endpoint of `table`; `None` when there is none or the balancer wants none. Passes the table to the worker's instance
+    /// Whether its component can ask for [`EndpointTable::measure`]. Only for the clusters of such balancers does the host have to measure.
+    pub fn wants_measures(&self) -> bool {
+        self.component().inspection().imports_ours(MEASURES)
+    }
+
+    /// Asks for an endpoint of `table`; `None` when there is none or the balancer wants none. To the balancer those with the indices
+    /// `refused` look like endpoints that cannot take the request. Passes the table to the worker's instance
     /// first if it has not seen it; the instance remembers it weakly until it sees another one.
     ///
     /// # Errors
     /// The fault that cost the call, an index out of range among them.
-    pub fn pick(&self, table: &Arc<dyn EndpointTable>, key: u64) -> Result<Option<u32>, Fault> {
+    pub fn pick(
+        &self,
+        table: &Arc<dyn EndpointTable>,
+        key: u64,
+        refused: &[u32],
+    ) -> Result<Option<u32>, Fault> {
         if table.endpoints().is_empty() {
             return Ok(None);
         }
@@ -93,7 +110,15 @@ impl Balancer {
             if self.needs().loads {
                 loads.clear();
                 loads.extend((0..table.endpoints().len() as u32).map(|index| table.load(index)));
+                for &index in refused {
+                    if let Some(load) = loads.get_mut(index as usize) {
+                        *load = u32::MAX;
+                    }
+                }
             }
+            let known = &mut instance.store.data_mut().refused;
+            known.clear();
+            known.extend_from_slice(refused);
             let pick: TypedFunc<(u64, &[u32]), (u32,)> = instance.calls.pick;
             let answer = pick.call(&mut instance.store, (key, &loads));
             instance.store.data_mut().loads = loads;

@@ -10,6 +10,8 @@ const EDITS_MAX: usize = 256;
 const EDIT_BYTES_MAX: usize = 256 * 1024;
 /// Longest request target that a filter may set.
 const TARGET_BYTES_MAX: usize = 16 * 1024;
+/// Furthest that a priority lies from 0, to either side (as HAProxy's priority class).
+const PRIORITY_MAX: i16 = 2047;
 
 /// The edits of one answer in their flat form, wholly checked when the answer came.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -42,6 +44,8 @@ pub enum Edit<'a> {
         name: &'a str,
         value: &'a [u8],
     },
+    /// Request phase only: with what priority the request waits in queues, -2047 to 2047, lower first. At most once in an answer.
+    Priority(i16),
 }
 
 /// Where an answer came from: decides which edits it may hold.
@@ -99,6 +103,7 @@ impl Edits {
         for edit in self.iter() {
             match edit {
                 Edit::Tag { name, value } => exchange.set_tag(name, value),
+                Edit::Priority(priority) => exchange.priority = Some(priority),
                 other => apply_to_fields(other, exchange.request.fields_mut())?,
             }
         }
@@ -152,6 +157,7 @@ struct Seen {
     edits: usize,
     target: bool,
     status: bool,
+    priority: bool,
 }
 
 fn check_edit(edit: Edit<'_>, phase: Phase, seen: &mut Seen) -> Result<(), &'static str> {
@@ -181,6 +187,13 @@ fn check_edit(edit: Edit<'_>, phase: Phase, seen: &mut Seen) -> Result<(), &'sta
             Err("the status is set twice")
         }
         Edit::Status(status) => check_status(status),
+        Edit::Priority(_) if phase != Phase::Request => {
+            Err("the priority can be set in the request phase only")
+        }
+        Edit::Priority(_) if std::mem::replace(&mut seen.priority, true) => {
+            Err("the priority is set twice")
+        }
+        Edit::Priority(priority) => check_priority(priority),
     }
 }
 
@@ -235,6 +248,14 @@ pub(super) fn check_status(status: u16) -> Result<(), &'static str> {
     }
 }
 
+fn check_priority(priority: i16) -> Result<(), &'static str> {
+    if (-PRIORITY_MAX..=PRIORITY_MAX).contains(&priority) {
+        Ok(())
+    } else {
+        Err("a priority is -2047 to 2047")
+    }
+}
+
 /// Reads the first edit of the flat form (`wit/http.wit`, `verdict.next`) and answers what lies behind it.
 fn decode(bytes: &[u8]) -> Result<(Edit<'_>, &[u8]), &'static str> {
     const CUT: &str = "cut short";
@@ -256,7 +277,7 @@ fn edit<'a>(operation: u8, name: &'a [u8], value: &'a [u8]) -> Result<Edit<'a>, 
         2 => Ok(Edit::Append { name, value: line }),
         3 => Ok(Edit::SetIfAbsent { name, value: line }),
         4 => Ok(Edit::Remove { name }),
-        5 | 6 if !name.is_empty() => Err("a name where none belongs"),
+        5 | 6 | 8 if !name.is_empty() => Err("a name where none belongs"),
         5 => Ok(Edit::Target(value)),
         6 => Ok(Edit::Status(
             decimal_status(value).ok_or("a status is three digits")?,
@@ -265,6 +286,9 @@ fn edit<'a>(operation: u8, name: &'a [u8], value: &'a [u8]) -> Result<Edit<'a>, 
             name: std::str::from_utf8(name).map_err(|_| "invalid tag name")?,
             value: line,
         }),
+        8 => Ok(Edit::Priority(decimal_priority(value).ok_or(
+            "a priority is one to four digits, perhaps after a minus",
+        )?)),
         _ => Err("unknown operation"),
     }
 }
@@ -274,6 +298,15 @@ fn decimal_status(text: &[u8]) -> Option<u16> {
         return None;
     };
     Some(u16::from(a - b'0') * 100 + u16::from(b - b'0') * 10 + u16::from(c - b'0'))
+}
+
+/// Neither plus nor blank, and no more digits than the greatest has; the range is checked later.
+fn decimal_priority(text: &[u8]) -> Option<i16> {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    if !(1..=4).contains(&digits.len()) || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    std::str::from_utf8(text).ok()?.parse().ok()
 }
 
 /// A recipient ignores blanks around a value (RFC 9110 section 5.5), so they are dropped here instead of being a fault.
@@ -306,190 +339,10 @@ fn apply_to_fields(edit: Edit<'_>, fields: &mut Fields) -> Result<(), Fault> {
             fields.remove(name);
             Ok(())
         }
-        Edit::Target(_) | Edit::Status(_) | Edit::Tag { .. } => Ok(()),
+        Edit::Target(_) | Edit::Status(_) | Edit::Tag { .. } | Edit::Priority(_) => Ok(()),
     };
     result.map_err(|error| Fault::bad_output(format!("edit refused: {error}")))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn flat(edits: &[(u8, &[u8], &[u8])]) -> Vec<u8> {
-        let mut out = Vec::new();
-        for (operation, name, value) in edits {
-            out.push(*operation);
-            out.extend_from_slice(&(name.len() as u16).to_le_bytes());
-            out.extend_from_slice(name);
-            out.extend_from_slice(&(value.len() as u32).to_le_bytes());
-            out.extend_from_slice(value);
-        }
-        out
-    }
-
-    #[test]
-    fn each_operation_is_read_back_in_order() {
-        let bytes = flat(&[
-            (1, b"x-a", b"1"),
-            (2, b"X-B", b" two "),
-            (3, b"x-c", b""),
-            (4, b"x-d", b"ignored"),
-            (5, b"", b"/p?q=1"),
-            (7, b"user", b"ann"),
-        ]);
-        let edits = Edits::check(bytes, Phase::Request).expect("valid edits");
-        let found: Vec<Edit<'_>> = edits.iter().collect();
-        let expected = [
-            Edit::Set {
-                name: b"x-a",
-                value: b"1",
-            },
-            Edit::Append {
-                name: b"X-B",
-                value: b"two",
-            },
-            Edit::SetIfAbsent {
-                name: b"x-c",
-                value: b"",
-            },
-            Edit::Remove { name: b"x-d" },
-            Edit::Target(b"/p?q=1"),
-            Edit::Tag {
-                name: "user",
-                value: b"ann",
-            },
-        ];
-        assert_eq!(found, expected);
-    }
-
-    #[test]
-    fn what_the_contract_forbids_is_a_fault() {
-        type Case<'a> = (&'a str, Phase, Vec<(u8, &'a [u8], &'a [u8])>);
-        let table: Vec<Case<'_>> = vec![
-            ("unknown operation", Phase::Request, vec![(9, b"a", b"b")]),
-            ("operation 0", Phase::Request, vec![(0, b"a", b"b")]),
-            ("empty name", Phase::Request, vec![(1, b"", b"b")]),
-            ("name with a blank", Phase::Request, vec![(1, b"a b", b"b")]),
-            (
-                "line break in a value",
-                Phase::Response,
-                vec![(1, b"a", b"b\r\nc: d")],
-            ),
-            ("NUL in a value", Phase::Response, vec![(2, b"a", b"\0")]),
-            (
-                "framing header",
-                Phase::Request,
-                vec![(1, b"Content-Length", b"0")],
-            ),
-            (
-                "framing header removed",
-                Phase::Request,
-                vec![(4, b"transfer-encoding", b"")],
-            ),
-            ("host", Phase::Request, vec![(3, b"host", b"a")]),
-            (
-                "target in the response phase",
-                Phase::Response,
-                vec![(5, b"", b"/")],
-            ),
-            (
-                "target twice",
-                Phase::Request,
-                vec![(5, b"", b"/"), (5, b"", b"/")],
-            ),
-            ("target with a name", Phase::Request, vec![(5, b"a", b"/")]),
-            (
-                "target without slash",
-                Phase::Request,
-                vec![(5, b"", b"http://a/")],
-            ),
-            (
-                "target with a blank",
-                Phase::Request,
-                vec![(5, b"", b"/a b")],
-            ),
-            (
-                "target with a fragment",
-                Phase::Request,
-                vec![(5, b"", b"/a#b")],
-            ),
-            (
-                "status in the request phase",
-                Phase::Request,
-                vec![(6, b"", b"200")],
-            ),
-            ("status 199", Phase::Response, vec![(6, b"", b"199")]),
-            ("status 600", Phase::Response, vec![(6, b"", b"600")]),
-            (
-                "status not a number",
-                Phase::Response,
-                vec![(6, b"", b"2 0")],
-            ),
-            (
-                "status of four digits",
-                Phase::Response,
-                vec![(6, b"", b"2000")],
-            ),
-            (
-                "header in a network phase",
-                Phase::Accept,
-                vec![(1, b"a", b"b")],
-            ),
-            (
-                "tag name not UTF-8",
-                Phase::Accept,
-                vec![(7, b"\xff", b"b")],
-            ),
-            (
-                "tag value with a line break",
-                Phase::Accept,
-                vec![(7, b"a", b"\n")],
-            ),
-            ("257 edits", Phase::Request, vec![(1, b"a", b"b"); 257]),
-        ];
-        for (what, phase, edits) in table {
-            let fault = Edits::check(flat(&edits), phase).expect_err(what);
-            assert_eq!(fault.kind, super::super::FaultKind::BadOutput, "{what}");
-        }
-    }
-
-    #[test]
-    fn limits_hold_at_their_boundary() {
-        assert!(Edits::check(flat(&vec![(1, &b"a"[..], &b"b"[..]); 256]), Phase::Request).is_ok());
-        for (status, sound) in [(199, false), (200, true), (599, true), (600, false)] {
-            assert_eq!(check_status(status).is_ok(), sound, "{status}");
-        }
-        let large = vec![b'a'; EDIT_BYTES_MAX - 8];
-        assert!(Edits::check(flat(&[(1, b"a", &large)]), Phase::Request).is_ok());
-        let larger = vec![b'a'; EDIT_BYTES_MAX - 7];
-        assert!(Edits::check(flat(&[(1, b"a", &larger)]), Phase::Request).is_err());
-    }
-
-    #[test]
-    fn every_cut_of_the_flat_form_is_a_fault() {
-        let bytes = flat(&[(1, b"x-a", b"value")]);
-        for end in 1..bytes.len() {
-            assert!(
-                Edits::check(bytes[..end].to_vec(), Phase::Request).is_err(),
-                "{end}"
-            );
-        }
-        assert!(
-            Edits::check(Vec::new(), Phase::Request)
-                .expect("no edits")
-                .is_empty()
-        );
-    }
-
-    #[test]
-    fn any_bytes_at_all_are_read_or_refused() {
-        let mut random = fastrand::Rng::with_seed(7);
-        for _ in 0..20_000 {
-            let bytes: Vec<u8> = (0..random.usize(0..40)).map(|_| random.u8(0..9)).collect();
-            let length = bytes.len();
-            if let Ok(edits) = Edits::check(bytes, Phase::Request) {
-                assert!(edits.iter().count() <= length);
-            }
-        }
-    }
-}
+mod tests;

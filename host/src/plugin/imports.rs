@@ -1,6 +1,6 @@
 //! The capabilities of `tollgate:plugin`: what each kind of plugin may import, and the host's side of it.
 
-use std::sync::{OnceLock, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Instant, SystemTime};
 
 use wasmtime::StoreContextMut;
@@ -9,11 +9,14 @@ use wasmtime::component::{Linker, WasmStr};
 use super::balancer::EndpointTable;
 use super::bindings::{Field, Level, PACKAGE, VERSION};
 use super::inspect::Kind;
+use super::measure::Measure;
 use super::needs::check_field;
 use super::state::HostState;
 
 /// Most bytes of one `random.bytes`.
 const RANDOM_BYTES_MAX: u32 = 4_096;
+/// The interface that makes the host measure.
+pub(super) const MEASURES: &str = "measures";
 
 type Call<'a> = StoreContextMut<'a, HostState>;
 
@@ -21,7 +24,7 @@ type Call<'a> = StoreContextMut<'a, HostState>;
 pub(super) fn granted(kind: Kind) -> &'static [&'static str] {
     match kind {
         Kind::HttpFilter | Kind::NetworkFilter => &["types", "log", "clock", "random", "exchange"],
-        Kind::Balancer => &["types", "log", "clock", "random", "loads"],
+        Kind::Balancer => &["types", "log", "clock", "random", "loads", MEASURES],
     }
 }
 
@@ -31,7 +34,8 @@ pub(super) fn link(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     link_clock(linker)?;
     link_random(linker)?;
     link_exchange(linker)?;
-    link_loads(linker)
+    link_loads(linker)?;
+    link_measures(linker)
 }
 
 fn interface(name: &str) -> String {
@@ -124,18 +128,36 @@ fn link_loads(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     linker.instance(&interface("loads"))?.func_wrap(
         "pair",
         |call: Call<'_>, (first, second): (u32, u32)| {
-            let table = call.data().endpoints.as_ref().and_then(Weak::upgrade);
-            let load = |index| {
-                table
-                    .as_deref()
-                    .map_or(u32::MAX, |table| load(table, index))
-            };
+            let table = endpoints(call.data());
+            let known = |index| known(call.data(), table.as_deref(), index);
+            let load = |index| known(index).map_or(u32::MAX, |table| table.load(index));
             Ok((u64::from(load(first)) << 32 | u64::from(load(second)),))
         },
     )
 }
 
-fn load(table: &dyn EndpointTable, index: u32) -> u32 {
-    let known = (index as usize) < table.endpoints().len();
-    if known { table.load(index) } else { u32::MAX }
+fn link_measures(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+    linker
+        .instance(&interface(MEASURES))?
+        .func_wrap("read", |call: Call<'_>, (index,): (u32,)| {
+            let table = endpoints(call.data());
+            let known = known(call.data(), table.as_deref(), index);
+            let measure = known.map(|table| table.measure(index));
+            Ok((measure.unwrap_or(Measure::UNAVAILABLE.packed()),))
+        })
+}
+
+/// The endpoints that a balancer has been told of, while anyone still has them.
+fn endpoints(state: &HostState) -> Option<Arc<dyn EndpointTable>> {
+    state.endpoints.as_ref().and_then(Weak::upgrade)
+}
+
+/// The table, if it has an endpoint of this index that the request of the current pick may go to.
+fn known<'t>(
+    state: &HostState,
+    table: Option<&'t dyn EndpointTable>,
+    index: u32,
+) -> Option<&'t dyn EndpointTable> {
+    let exists = table.filter(|table| (index as usize) < table.endpoints().len());
+    exists.filter(|_| !state.refused.contains(&index))
 }

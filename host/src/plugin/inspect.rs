@@ -82,6 +82,14 @@ pub struct Inspection {
     pub(super) digest: [u8; 32],
 }
 
+impl Inspection {
+    /// Whether the component imports this interface of the contract, by its bare name: `measures`.
+    pub(super) fn imports_ours(&self, interface: &str) -> bool {
+        let named = |import: &String| ours(import).is_some_and(|(name, _)| name == interface);
+        self.imports.iter().any(named)
+    }
+}
+
 /// Inspects a component. `name` is the stem of its file's name, used when it has no manifest.
 ///
 /// # Errors

@@ -21,6 +21,7 @@ mod health;
 mod http_filter;
 mod imports;
 mod inspect;
+mod measure;
 mod needs;
 mod network_filter;
 mod networks;
@@ -41,6 +42,7 @@ pub use fault::{Fault, FaultKind, Stats};
 pub use guard::Guard;
 pub use http_filter::HttpFilter;
 pub use inspect::{Inspection, Kind, Manifest, inspect};
+pub use measure::Measure;
 pub use needs::{
     BalancerNeeds, Decision, EditGroup, HttpNeeds, NetworkNeeds, flatten, flatten_with,
 };

@@ -128,13 +128,14 @@ pub fn flatten(fields: &[Field], exchange: &Exchange, out: &mut Vec<u8>) {
     flatten_with(fields, out, |field, out| exchange.read(field, out));
 }
 
-/// As [`flatten`], from anything that can be read by field.
+/// As [`flatten`], from anything that can be read by field. Says whether any of the fields is there.
 pub fn flatten_with(
     fields: &[Field],
     out: &mut Vec<u8>,
     read: impl Fn(&Field, &mut Vec<u8>) -> bool,
-) {
+) -> bool {
     const ABSENT: [u8; 4] = u32::MAX.to_le_bytes();
+    let mut found = false;
     out.clear();
     for field in fields {
         let start = out.len();
@@ -143,8 +144,10 @@ pub fn flatten_with(
             // Bounded by the limit on heads, far below 4 GiB.
             let length = (out.len() - start - ABSENT.len()) as u32;
             out[start..start + ABSENT.len()].copy_from_slice(&length.to_le_bytes());
+            found = true;
         }
     }
+    found
 }
 
 /// Turns what a guest returned into what the host carries out. An error says what is not possible, for the one who loads the plugin.
@@ -399,7 +402,7 @@ mod tests {
     fn the_flat_form_tells_absent_from_empty() {
         let mut out = b"old".to_vec();
         let fields = [Field::Path, Field::Query, Field::Method];
-        flatten_with(&fields, &mut out, |field, out| match field {
+        let found = flatten_with(&fields, &mut out, |field, out| match field {
             Field::Path => {
                 out.extend_from_slice(b"/a");
                 true
@@ -408,6 +411,23 @@ mod tests {
             _ => true,
         });
         assert_eq!(out, b"\x02\0\0\0/a\xff\xff\xff\xff\0\0\0\0");
+        assert!(found);
+    }
+
+    #[test]
+    fn whether_any_field_is_there_is_told() {
+        let table: [(&[Field], bool); 5] = [
+            (&[], false),
+            (&[Field::Query], false),
+            (&[Field::Query, Field::Status], false),
+            (&[Field::Path, Field::Query], true),
+            (&[Field::Query, Field::Path], true),
+        ];
+        for (fields, expected) in table {
+            let read = |field: &Field, _: &mut Vec<u8>| *field == Field::Path;
+            let found = flatten_with(fields, &mut Vec::new(), read);
+            assert_eq!(found, expected, "{fields:?}");
+        }
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub(super) struct HostState {
     /// The endpoints that a balancer has been told of. Weak, so that a worker that picks seldom keeps no old generation alive, nor a
     /// table that leads back to its balancer both.
     pub(super) endpoints: Option<Weak<dyn EndpointTable>>,
+    /// Which of them cannot take the request of the current pick, whatever room they have.
+    pub(super) refused: Vec<u32>,
     /// Their loads for one pick, kept for its buffer.
     pub(super) loads: Vec<u32>,
     pub(super) memory: MemoryBudget,
@@ -46,6 +48,7 @@ impl HostState {
             exchange: None,
             connection: None,
             endpoints: None,
+            refused: Vec::new(),
             loads: Vec::new(),
             memory: MemoryBudget {
                 left: memory_max,

@@ -1,29 +1,27 @@
-//! One request to an endpoint: pick, connect or reuse, send, and try again where that is safe.
-//!
-//! A connection that could not be made is tried at the next endpoint: nothing was sent. A reused connection that ends before the first byte
-//! of an answer was being closed by the endpoint while we sent; the request goes once more on a new connection if sending it twice does no
-//! harm: idempotent, and its body still in hand. Nothing else is tried twice.
+//! One request to an endpoint: take a place, connect or reuse, send, and try again where [`retry`](super::retry) says so.
 
 use super::body::RequestBody;
-use super::connect::{Reuse, connect};
+use super::connect::{Ask, Downstream, Reuse, connect, count_request, take_place};
 use super::connection::Connection;
 use super::context::RequestContext;
 use super::http::{Ended, Next};
+use super::mirror;
 use super::outcome::{Outcome, Stop};
 use super::response::{self, Delivered, Delivery, NoAnswer};
-use super::tunnel;
-use crate::balance::Picked;
+use super::retry::{Failure, Then, Tries};
+use super::{hedge, tunnel};
+use crate::config::OnDown;
 use crate::http::{Limits, write_request};
 use crate::net::buffer::Buffer;
 use crate::net::timer::Timer;
 use crate::snapshot::Route;
-use crate::upstream::{Cluster, Dialled, pool};
+use crate::upstream::{Cluster, Dialled, EndpointState, Place, pool};
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 
@@ -52,52 +50,107 @@ pub(super) async fn run(
     ctx: &mut RequestContext,
     target: &Target,
 ) -> Result<Ended, Stop> {
+    let cluster = &target.cluster;
+    let _counted = count_request(cluster)?;
     let mut out = Buffer::take();
-    name_host(ctx, &target.cluster);
+    let bound = ctx.bind(cluster);
+    name_host(ctx, cluster);
     write_request(&ctx.exchange().request, body.length(), &mut out);
     let mut first_part = Buffer::take();
     body.transfer(input, &mut first_part)?;
     out.extend_from_slice(&first_part);
     drop(first_part);
-    let repeatable = ctx.exchange().request.is_idempotent() && body.is_done();
-    let key = target.cluster.picker.key(ctx.exchange());
-    let mut tried = Vec::new();
-    let mut reuse = if repeatable {
-        Reuse::Any
-    } else {
-        Reuse::Recent
+    let idempotent = ctx.exchange().request.is_idempotent();
+    let mut mirrored = mirror::Order::draw(target, body.length(), ctx.exchange());
+    let mirrored_bytes = mirrored.as_ref().map(mirror::Order::body_bytes_max);
+    let budget = &cluster.live.budget;
+    let tries = Tries::new(target.retry(), budget, idempotent, mirrored_bytes);
+    if body.is_done() {
+        mirror::start(mirrored.take(), &out, &tries, body);
+    }
+    let mut ask = Ask {
+        key: cluster.picker.key(ctx.exchange()),
+        bound,
+        priority: ctx.exchange().priority.unwrap_or(target.route.priority),
+        tried: Vec::new(),
     };
+    let mut fresh = false;
+    let mut waited = Duration::ZERO;
     loop {
-        let (picked, mut dialled) =
-            connect_for(target, key, ctx, connection.timer(), reuse, &mut tried).await?;
-        let sent = Cell::new(false);
-        let answer = exchange(
-            connection,
-            &mut dialled,
-            &out,
-            input,
-            body,
-            ctx,
+        tries.begin();
+        let place = place_for(connection, ctx, target, &mut ask).await?;
+        let endpoint = place.endpoint().clone();
+        let began = Instant::now();
+        let step = Step {
             target,
-            &sent,
-        )
-        .await;
-        match answer {
-            Err(NoAnswer::Lost) if dialled.reused && repeatable => reuse = Reuse::No,
-            Err(no_answer) => return Err(no_answer.stop()),
-            Ok(delivery) => {
-                return Ok(conclude(
-                    connection,
-                    dialled,
-                    picked,
-                    delivery,
-                    (input, body, sent.get()),
-                    ctx,
-                    target,
-                )
-                .await);
+            tries: &tries,
+            timeout: target.attempt_timeout(waited)?,
+            endpoint: &endpoint,
+        };
+        let reuse = reuse(fresh, tries.is_repeatable() && body.is_done());
+        let failure = match connect_for(connection, ctx, &step, reuse).await {
+            Err(stop) => Failure::Connect(stop),
+            Ok(dialled) => {
+                let sent = Cell::new(false);
+                let reused = dialled.reused;
+                let side = (&mut *input, &mut *body);
+                match step
+                    .answer(connection, dialled, place, &out, side, ctx, &ask, &sent)
+                    .await
+                {
+                    Ok(answer) => {
+                        mirror::start(mirrored, &out, &tries, body);
+                        return Ok(conclude(connection, answer, input, body, ctx, target).await);
+                    }
+                    Err(no_answer) => Failure::of(no_answer, reused),
+                }
+            }
+        };
+        waited += began.elapsed();
+        if let Some(verdict) = failure.verdict() {
+            let latency = matches!(failure, Failure::TimedOut).then(|| began.elapsed());
+            cluster.judge(&endpoint, verdict, latency);
+        }
+        fresh = true;
+        match tries.after(failure) {
+            Then::Stop(stop) => return Err(stop),
+            Then::Reconnect => {}
+            Then::Again { wait, always } => {
+                ask.failed(&endpoint);
+                let nobody_else = || !ask.has_other(&cluster.live.view());
+                if always || nobody_else() {
+                    pause(connection, wait).await?;
+                }
             }
         }
+        tries.recall(&mut out);
+    }
+}
+
+impl Target {
+    /// What is in force about retries.
+    fn retry(&self) -> &crate::config::Retry {
+        self.route.retry.as_ref().unwrap_or(&self.cluster.retry)
+    }
+
+    /// How long an attempt may wait for its answer when earlier ones have waited for `waited`: the response timeout spans them all.
+    fn attempt_timeout(&self, waited: Duration) -> Result<Duration, Stop> {
+        let left = self.timeouts.response.saturating_sub(waited);
+        if left.is_zero() {
+            return Err(Stop::ResponseTimeout);
+        }
+        Ok(self
+            .retry()
+            .timeout
+            .map_or(left, |timeout| timeout.min(left)))
+    }
+}
+
+fn reuse(fresh: bool, repeatable: bool) -> Reuse {
+    match (fresh, repeatable) {
+        (true, _) => Reuse::No,
+        (false, true) => Reuse::Any,
+        (false, false) => Reuse::Recent,
     }
 }
 
@@ -105,41 +158,164 @@ pub(super) async fn run(
 fn name_host(ctx: &mut RequestContext, cluster: &Cluster) {
     let request = &mut ctx.exchange_mut().request;
     if request.authority().is_empty()
-        && let Some(endpoint) = cluster.endpoints.first()
+        && let Some(endpoint) = cluster.live.view().endpoints.first()
     {
-        request.set_authority(endpoint.label.as_bytes());
+        request.set_authority(endpoint.spec.label.as_bytes());
     }
 }
 
-/// A connection for the request, with what the access line will say about it.
-async fn connect_for(
-    target: &Target,
-    key: u64,
+/// A place for the request, with what the access line will say about it.
+async fn place_for(
+    connection: &Connection,
     ctx: &mut RequestContext,
-    timer: &Timer,
-    reuse: Reuse,
-    tried: &mut Vec<usize>,
-) -> Result<(Picked, Dialled), Stop> {
+    target: &Target,
+    ask: &mut Ask,
+) -> Result<Place, Stop> {
     ctx.lap();
-    let failed_before = tried.len();
-    let connected = connect(&target.cluster, key, timer, reuse, tried).await;
-    let failed = tried.len() - failed_before;
-    match &connected {
-        Ok((picked, dialled)) => {
-            ctx.attempts += failed as u32 + 1;
-            ctx.endpoint = Some(picked.position);
-            ctx.timers.connect = Some(if dialled.reused {
-                Duration::ZERO
-            } else {
-                ctx.lap()
-            });
-        }
-        Err(_) => {
-            ctx.attempts += failed as u32;
-            ctx.endpoint = tried.last().copied();
-        }
+    let downstream = Downstream {
+        timer: connection.timer(),
+        stream: &connection.stream,
+    };
+    let place = take_place(&target.cluster, ask, downstream).await;
+    let waited = ctx.lap();
+    *ctx.timers.queue.get_or_insert_default() += waited;
+    if let Ok(place) = &place {
+        ctx.attempts += 1;
+        ctx.endpoint = Some(place.endpoint().clone());
     }
-    connected
+    place
+}
+
+/// A connection for the request, likewise.
+async fn connect_for(
+    connection: &Connection,
+    ctx: &mut RequestContext,
+    step: &Step<'_>,
+    reuse: Reuse,
+) -> Result<Dialled, Stop> {
+    let cluster = &step.target.cluster;
+    let dialled = connect(cluster, step.endpoint, reuse, connection.timer()).await?;
+    ctx.timers.connect = Some(if dialled.reused {
+        Duration::ZERO
+    } else {
+        ctx.lap()
+    });
+    Ok(dialled)
+}
+
+/// Waits before a retry, unless the downstream leaves.
+pub(super) async fn pause(connection: &Connection, wait: Duration) -> Result<(), Stop> {
+    if wait.is_zero() {
+        return Ok(());
+    }
+    let timer = connection.timer();
+    timer.set(wait);
+    let gone = std::future::poll_fn(|cx| match connection.stream.poll_closed(cx) {
+        Poll::Ready(true) => Poll::Ready(()),
+        Poll::Ready(false) | Poll::Pending => Poll::Pending,
+    });
+    match timer.within(gone).await {
+        Ok(()) => Err(Stop::DownstreamAborted),
+        Err(_) => Ok(()),
+    }
+}
+
+/// One attempt.
+pub(super) struct Step<'s> {
+    pub target: &'s Target,
+    pub tries: &'s Tries<'s>,
+    /// For the response head.
+    pub timeout: Duration,
+    pub endpoint: &'s Arc<EndpointState>,
+}
+
+/// A response that has begun, and what it came on.
+pub(super) struct Answer {
+    pub delivery: Delivery,
+    pub dialled: Dialled,
+    pub place: Place,
+    /// The upstream has been given the whole request.
+    pub sent: bool,
+}
+
+impl Step<'_> {
+    /// Sends the request and delivers the response, hedged if the policy says so and the whole request is in hand.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one step of the spine, over everything the request has"
+    )]
+    async fn answer(
+        &self,
+        connection: &mut Connection,
+        mut dialled: Dialled,
+        place: Place,
+        out: &[u8],
+        (input, body): (&mut Buffer, &mut RequestBody),
+        ctx: &mut RequestContext,
+        ask: &Ask,
+        sent: &Cell<bool>,
+    ) -> Result<Answer, NoAnswer> {
+        if self.tries.policy().hedge_delay.is_some() && body.is_done() && self.tries.is_repeatable()
+        {
+            let first = hedge::Try { dialled, place };
+            return hedge::race(self, connection, first, out, ctx, ask).await;
+        }
+        let responding = Cell::new(None);
+        let exchanged = exchange(
+            connection,
+            &mut dialled,
+            out,
+            input,
+            body,
+            ctx,
+            self,
+            sent,
+            &responding,
+        );
+        let delivery = match unless_cut(self, exchanged).await {
+            Some(delivery) => delivery?,
+            None => cut(&responding)?,
+        };
+        Ok(Answer {
+            delivery,
+            dialled,
+            place,
+            sent: sent.get(),
+        })
+    }
+}
+
+/// What is left of an exchange whose endpoint went down.
+pub(super) fn cut(responding: &Cell<Option<u16>>) -> Result<Delivery, NoAnswer> {
+    let status = responding.get().ok_or(NoAnswer::EndpointDown)?;
+    Ok(Delivery {
+        status,
+        delivered: Delivered::Broken(Outcome::EndpointDown),
+    })
+}
+
+/// `work`, or none when the endpoint goes down first and its sessions are to be closed then.
+pub(super) async fn unless_cut<T>(step: &Step<'_>, work: impl Future<Output = T>) -> Option<T> {
+    unless_down(&step.target.cluster, step.endpoint, work).await
+}
+
+/// As [`unless_cut`], outside an attempt.
+pub(super) async fn unless_down<T>(
+    cluster: &Cluster,
+    endpoint: &EndpointState,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    if cluster.on_down == OnDown::Keep {
+        return Some(work.await);
+    }
+    let (mut work, mut cut) = (pin!(work), pin!(endpoint.cut.notified()));
+    std::future::poll_fn(|cx| {
+        if let Poll::Ready(done) = work.as_mut().poll(cx) {
+            return Poll::Ready(Some(done));
+        }
+        cut.as_mut().poll(cx).map(|()| None)
+    })
+    .await
 }
 
 /// Sends what is in hand, then the rest of the body while the response already comes. Sets `sent` once the upstream has been given the
@@ -155,10 +331,12 @@ async fn exchange(
     input: &mut Buffer,
     body: &mut RequestBody,
     ctx: &mut RequestContext,
-    target: &Target,
+    step: &Step<'_>,
     sent: &Cell<bool>,
+    responding: &Cell<Option<u16>>,
 ) -> Result<Delivery, NoAnswer> {
-    connection.timer().set(target.timeouts.response);
+    let target = step.target;
+    connection.timer().set(step.timeout);
     let register = &connection.register;
     let timer = register.timer();
     let first_sent = match timer.within(dialled.stream.write_all(out)).await {
@@ -170,7 +348,6 @@ async fn exchange(
     };
     let (mut upstream_read, mut upstream_write) = dialled.stream.split();
     let (mut downstream_read, mut downstream_write) = connection.stream.split();
-    let responding = Cell::new(None);
     if body.is_done() {
         sent.set(first_sent);
         let watched = Some(&mut downstream_read);
@@ -181,7 +358,8 @@ async fn exchange(
             register,
             ctx,
             target,
-            &responding,
+            step.tries,
+            responding,
         )
         .await;
     }
@@ -192,8 +370,8 @@ async fn exchange(
         &mut upstream_write,
         timer,
         &connection.facts,
-        target,
-        (&responding, sent, first_sent),
+        step,
+        (responding, sent, first_sent),
     );
     let receive = response::receive(
         &mut upstream_read,
@@ -202,9 +380,10 @@ async fn exchange(
         register,
         ctx,
         target,
-        &responding,
+        step.tries,
+        responding,
     );
-    both(upload, receive, &responding).await
+    both(upload, receive, responding).await
 }
 
 /// Sends the rest of a request body as it arrives. An upstream that stops reading ends it without an error: its answer decides.
@@ -219,7 +398,7 @@ async fn upload(
     to: &mut WriteHalf<'_>,
     response_timer: &Timer,
     facts: &crate::http::ConnectionFacts,
-    target: &Target,
+    step: &Step<'_>,
     (responding, sent, first_sent): (&Cell<Option<u16>>, &Cell<bool>, bool),
 ) -> Result<(), Stop> {
     let body_timer = Timer::new();
@@ -238,10 +417,11 @@ async fn upload(
         };
         out.clear();
         body.transfer(input, &mut out)?;
+        step.tries.keep(&out);
         if responding.get().is_none() {
-            response_timer.set(target.timeouts.response);
+            response_timer.set(step.timeout);
         }
-        body_timer.set(target.timeouts.response);
+        body_timer.set(step.target.timeouts.response);
         match body_timer.within(to.write_all(&out)).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) | Err(_) => return Ok(()),
@@ -282,13 +462,18 @@ async fn both(
 /// What becomes of both connections after a response has begun.
 async fn conclude(
     connection: &mut Connection,
-    mut dialled: Dialled,
-    picked: Picked,
-    delivery: Delivery,
-    (input, body, sent): (&mut Buffer, &RequestBody, bool),
+    answer: Answer,
+    input: &mut Buffer,
+    body: &RequestBody,
     ctx: &mut RequestContext,
     target: &Target,
 ) -> Ended {
+    let Answer {
+        delivery,
+        mut dialled,
+        place,
+        sent,
+    } = answer;
     let Delivery { status, delivered } = delivery;
     match delivered {
         Delivered::Whole {
@@ -298,8 +483,9 @@ async fn conclude(
             // What the upstream has not been given of this request it would take from the next one.
             if upstream_reusable && sent {
                 pool::put(
-                    &target.cluster.endpoints[picked.position].state,
+                    place.endpoint(),
                     dialled.stream,
+                    dialled.counts,
                     target.cluster.idle_timeout,
                 );
             }
@@ -324,14 +510,10 @@ async fn conclude(
             }
         }
         Delivered::Switched { early } => {
-            let outcome = tunnel::run(
-                connection,
-                &mut dialled.stream,
-                early,
-                input,
-                target.timeouts.tunnel,
-            )
-            .await;
+            let idle = target.timeouts.tunnel;
+            let tunnel = tunnel::run(connection, &mut dialled.stream, early, input, idle);
+            let ran = unless_down(&target.cluster, place.endpoint(), tunnel).await;
+            let outcome = ran.unwrap_or(Outcome::EndpointDown);
             ctx.timers.data = Some(ctx.lap());
             Ended {
                 outcome,

@@ -1,12 +1,19 @@
-//! A connection to an endpoint that the cluster's balancer picked; one that cannot be connected to is passed over for the next.
+//! A place at an endpoint, and a connection to it.
+//!
+//! The place is the balancer's choice, or the endpoint that the request is bound to; where it is full, the request waits in the queue. One
+//! that is bound waits for its own endpoint (SEMANTICS 3), unless too many do already.
 
 use super::outcome::Stop;
-use crate::balance::{PickError, Picked};
+use crate::balance::PickError;
+use crate::net::stream::Stream;
 use crate::net::timer::Timer;
-use crate::upstream::{Cluster, DialError, Dialled, checkout, dial};
-
-/// Endpoints tried for one request or TCP connection when connecting fails.
-const CONNECTS_MAX: usize = 3;
+use crate::upstream::{
+    Cluster, Counted, DialError, Dialled, EndpointState, Place, View, Waiter, Wish, checkout, dial,
+};
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
 
 /// Which pooled connections will do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,41 +26,220 @@ pub(super) enum Reuse {
     Any,
 }
 
-/// Connects and takes a place at the endpoint. Positions of endpoints that failed are added to `tried` and not picked again. Uses `timer`.
-pub(super) async fn connect(
+/// What a place is wanted for.
+#[derive(Debug)]
+pub(super) struct Ask {
+    /// What the balancer hashes.
+    pub key: u64,
+    /// The endpoint that the request is bound to; forgotten once that one has failed it.
+    pub bound: Option<Arc<EndpointState>>,
+    /// In queues: lower first.
+    pub priority: i16,
+    /// Numbers of endpoints that have failed this request; none of them is picked again while there is another.
+    pub tried: Vec<u64>,
+}
+
+impl Ask {
+    /// An endpoint has failed the request: not that one again.
+    pub(super) fn failed(&mut self, endpoint: &EndpointState) {
+        self.tried.push(endpoint.id());
+        self.bound = None;
+    }
+
+    /// Whether somebody may be picked who has not failed it.
+    pub(super) fn has_other(&self, view: &View) -> bool {
+        let mut all = view.choice.endpoints.iter().chain(&view.spill);
+        all.any(|endpoint| !self.tried.contains(&endpoint.id()))
+    }
+}
+
+/// The downstream that waits: its timer, and whether it is still there.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Downstream<'c> {
+    pub timer: &'c Timer,
+    pub stream: &'c Stream,
+}
+
+/// Takes a place, if need be after a wait in the queue. Uses the timer.
+pub(super) async fn take_place(
     cluster: &Cluster,
-    key: u64,
-    timer: &Timer,
-    reuse: Reuse,
-    tried: &mut Vec<usize>,
-) -> Result<(Picked, Dialled), Stop> {
-    let mut stop = None;
-    for _ in 0..CONNECTS_MAX {
-        let picked = match cluster.picker.pick(key, tried) {
-            Ok(picked) => picked,
-            Err(PickError::Full) => return Err(stop.unwrap_or(Stop::EndpointsFull)),
-            Err(PickError::None) => return Err(stop.unwrap_or(Stop::NoEndpoint)),
+    ask: &mut Ask,
+    downstream: Downstream<'_>,
+) -> Result<Place, Stop> {
+    loop {
+        let bound = match place_now(cluster, ask) {
+            Now::Taken(place) => return Ok(place),
+            Now::Refused(stop) => return Err(stop),
+            Now::WaitFor(bound) => bound,
         };
-        let endpoint = &cluster.endpoints[picked.position];
-        let pooled = match reuse {
-            Reuse::No => None,
-            Reuse::Recent => checkout(endpoint, false),
-            Reuse::Any => checkout(endpoint, true),
+        let _pending = count_pending(cluster)?;
+        let waited = match join(cluster, ask, bound) {
+            Ok(waiter) => wait(cluster, waiter, downstream).await?,
+            // The queue of its own endpoint is full (HAProxy's `maxqueue`).
+            Err(Stop::QueueFull) if bound.is_some() => None,
+            Err(stop) => return Err(stop),
         };
-        if let Some(dialled) = pooled {
-            return Ok((picked, dialled));
-        }
-        match dial(cluster, endpoint, timer).await {
-            Ok(dialled) => return Ok((picked, dialled)),
-            Err(error) => {
-                endpoint.report(&cluster.name, "connecting failed", &error);
-                tried.push(picked.position);
-                stop = Some(match error {
-                    DialError::Timeout => Stop::ConnectTimeout,
-                    DialError::Io(_) => Stop::ConnectFailed,
-                });
-            }
+        match waited {
+            Some(place) => return Ok(place),
+            // It goes elsewhere.
+            None => ask.bound = None,
         }
     }
-    Err(stop.unwrap_or(Stop::ConnectFailed))
+}
+
+/// Takes a place without waiting.
+pub(super) fn place_at_once(cluster: &Cluster, ask: &Ask) -> Option<Place> {
+    match place_now(cluster, ask) {
+        Now::Taken(place) => Some(place),
+        Now::WaitFor(_) | Now::Refused(_) => None,
+    }
+}
+
+enum Now {
+    Taken(Place),
+    /// Of the endpoint with this number, or of any.
+    WaitFor(Option<u64>),
+    Refused(Stop),
+}
+
+fn place_now(cluster: &Cluster, ask: &Ask) -> Now {
+    if let Some(bound) = &ask.bound {
+        // Who came before goes first.
+        if bound.waiting() == 0
+            && let Some(place) = bound.enter()
+        {
+            return Now::Taken(place);
+        }
+        return Now::WaitFor(Some(bound.id()));
+    }
+    if cluster.live.queue.has_unbound() {
+        return Now::WaitFor(None);
+    }
+    pick(cluster, ask)
+}
+
+fn pick(cluster: &Cluster, ask: &Ask) -> Now {
+    let view = cluster.live.view();
+    let mut picked = cluster.picker.pick(&view, ask.key, &ask.tried);
+    if picked.is_err() && !ask.tried.is_empty() && tried_all(&view.choice.endpoints, &ask.tried) {
+        // There is nobody else: the one that failed may do better now.
+        picked = cluster.picker.pick(&view, ask.key, &[]);
+    }
+    match picked {
+        Ok(place) => Now::Taken(place),
+        Err(PickError::None) => Now::Refused(Stop::NoEndpoint),
+        Err(PickError::Broken) => Now::Refused(Stop::CircuitOpen),
+        Err(PickError::Full) if cluster.queue.requests_max == 0 => {
+            Now::Refused(Stop::EndpointsFull)
+        }
+        Err(PickError::Full) => Now::WaitFor(None),
+    }
+}
+
+fn tried_all(endpoints: &[Arc<EndpointState>], tried: &[u64]) -> bool {
+    endpoints
+        .iter()
+        .all(|endpoint| tried.contains(&endpoint.id()))
+}
+
+/// Joins the queue and offers what is free by now.
+fn join(cluster: &Cluster, ask: &Ask, bound: Option<u64>) -> Result<Waiter, Stop> {
+    let queue = &cluster.live.queue;
+    let wish = Wish {
+        class: ask.priority,
+        bound,
+        tried: &ask.tried,
+    };
+    let most = cluster.queue.requests_max as usize;
+    let most_bound = cluster
+        .queue
+        .endpoint_requests_max
+        .map_or(usize::MAX, |most| most as usize);
+    let waiter = queue
+        .join(wish, most, most_bound)
+        .map_err(|_| Stop::QueueFull)?;
+    let view = cluster.live.view();
+    match (&ask.bound, bound) {
+        (Some(endpoint), Some(_)) => queue.serve(endpoint),
+        _ => {
+            let all = view.choice.endpoints.iter().chain(&view.spill);
+            all.for_each(|endpoint| queue.serve(endpoint));
+        }
+    }
+    Ok(waiter)
+}
+
+/// Until there is a place, the queue timeout is over, or the downstream has left. None: the endpoint that it waited for is gone.
+async fn wait(
+    cluster: &Cluster,
+    waiter: Waiter,
+    downstream: Downstream<'_>,
+) -> Result<Option<Place>, Stop> {
+    downstream.timer.set(cluster.queue_timeout());
+    let mut waiter = pin!(waiter);
+    let mut watched = true;
+    let waited = std::future::poll_fn(|cx| {
+        if let Poll::Ready(place) = waiter.as_mut().poll(cx) {
+            return Poll::Ready(Ok(place));
+        }
+        if watched && let Poll::Ready(gone) = downstream.stream.poll_closed(cx) {
+            if gone {
+                return Poll::Ready(Err(Stop::DownstreamAborted));
+            }
+            // Bytes of the body or of a next request are there, so its leaving can no longer be seen.
+            watched = false;
+        }
+        Poll::Pending
+    });
+    match downstream.timer.within(waited).await {
+        Ok(waited) => waited,
+        Err(_) => Err(Stop::QueueTimeout),
+    }
+}
+
+/// A place among those who wait for a place or a connection, where the circuit breaker limits them.
+fn count_pending(cluster: &Cluster) -> Result<Option<Counted>, Stop> {
+    let Some(most) = cluster.breaker.pending_max else {
+        return Ok(None);
+    };
+    let counted = Counted::take(&cluster.live.pending, most);
+    counted.map(Some).ok_or(Stop::CircuitOpen)
+}
+
+/// A place among the requests of the cluster, where the circuit breaker limits them.
+pub(super) fn count_request(cluster: &Cluster) -> Result<Option<Counted>, Stop> {
+    let Some(most) = cluster.breaker.requests_max else {
+        return Ok(None);
+    };
+    let counted = Counted::take(&cluster.live.requests, most);
+    counted.map(Some).ok_or(Stop::CircuitOpen)
+}
+
+/// A connection to the endpoint: a pooled one that will do, or a new one. Uses the timer.
+pub(super) async fn connect(
+    cluster: &Cluster,
+    endpoint: &Arc<EndpointState>,
+    reuse: Reuse,
+    timer: &Timer,
+) -> Result<Dialled, Stop> {
+    let pooled = match reuse {
+        Reuse::No => None,
+        Reuse::Recent => checkout(endpoint, false),
+        Reuse::Any => checkout(endpoint, true),
+    };
+    if let Some(dialled) = pooled {
+        return Ok(dialled);
+    }
+    let _pending = count_pending(cluster)?;
+    match dial(cluster, endpoint, timer).await {
+        Ok(dialled) => Ok(dialled),
+        Err(error) => {
+            endpoint.report(&cluster.name, "connecting failed", &error);
+            Err(match error {
+                DialError::Timeout => Stop::ConnectTimeout,
+                DialError::Broken => Stop::CircuitOpen,
+                DialError::Io(_) => Stop::ConnectFailed,
+            })
+        }
+    }
 }

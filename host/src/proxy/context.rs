@@ -1,8 +1,10 @@
 //! What one request carries along the spine.
 
+use crate::affinity::{Binding, Issued};
 use crate::filter::{Body, FilterChain, Run};
 use crate::http::{ConnectionFacts, Exchange};
 use crate::observe::access::Timers;
+use crate::upstream::{Cluster, EndpointState, Verdict, View};
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,10 +34,21 @@ pub(super) struct RequestContext {
     /// The last stage ended here.
     pub mark: Instant,
     pub attempts: u32,
-    /// Position of the endpoint of the last attempt among its cluster's.
-    pub endpoint: Option<usize>,
+    /// Of the last attempt.
+    pub endpoint: Option<Arc<EndpointState>>,
+    /// What the request is bound to, where its cluster has affinity, and what was told to the downstream.
+    pub bond: Option<Bond>,
     /// What the connection had received and sent before.
     bytes_before: (u64, u64),
+}
+
+/// The affinity of one request.
+#[derive(Debug)]
+pub(super) struct Bond {
+    /// The endpoints as they stood when the request came.
+    pub view: Arc<View>,
+    pub binding: Binding,
+    pub issued: Issued,
 }
 
 /// A context on loan from the worker; returns when dropped.
@@ -61,6 +74,7 @@ impl RequestContext {
             mark: now,
             attempts: 0,
             endpoint: None,
+            bond: None,
             bytes_before: (0, 0),
         }
     }
@@ -71,7 +85,7 @@ impl RequestContext {
         self.run.clear();
         self.timers = Timers::default();
         (self.began, self.mark) = (now, now);
-        (self.attempts, self.endpoint) = (0, None);
+        self.attempts = 0;
         self.bytes_before = (
             facts.downstream_bytes.load(Ordering::Relaxed),
             facts.upstream_bytes.load(Ordering::Relaxed),
@@ -137,6 +151,45 @@ impl RequestContext {
         facts.upstream_bytes.load(Ordering::Relaxed) - self.bytes_before.1
     }
 
+    /// Finds out what the request is bound to, and makes it what it is to be upstream. The endpoint, if it may have the request.
+    pub(super) fn bind(&mut self, cluster: &Cluster) -> Option<Arc<EndpointState>> {
+        let affinity = cluster.affinity.as_ref()?;
+        let view = arc_swap::Guard::into_inner(cluster.live.view());
+        let binding = affinity.request(self.exchange_mut(), &view.members);
+        let bound = view.bound(binding.endpoint);
+        let bound = bound.map(|endpoint| endpoint.state.clone());
+        self.bond = Some(Bond {
+            view,
+            binding,
+            issued: Issued::None,
+        });
+        bound
+    }
+
+    /// Tells the downstream, or the table, which endpoint has answered.
+    pub(super) fn settle_affinity(&mut self, cluster: &Cluster) {
+        let Some(affinity) = &cluster.affinity else {
+            return;
+        };
+        let Some((mut bond, endpoint)) = self.bond.take().zip(self.endpoint.clone()) else {
+            return;
+        };
+        if let Some(endpoint) = bond.view.endpoint(&endpoint) {
+            let id = endpoint.spec.affinity_id();
+            bond.issued =
+                affinity.response(self.exchange_mut(), &bond.binding, id, &bond.view.members);
+        }
+        self.bond = Some(bond);
+    }
+
+    /// Counts an answer for or against its endpoint.
+    pub(super) fn judge_answer(&self, cluster: &Cluster, status: u16) {
+        if let Some(endpoint) = &self.endpoint {
+            let verdict = Verdict::Answered(status);
+            cluster.judge(endpoint, verdict, self.timers.response_head);
+        }
+    }
+
     /// The time since the last stage ended; the next begins now.
     pub(super) fn lap(&mut self) -> std::time::Duration {
         let now = Instant::now();
@@ -162,7 +215,9 @@ impl std::ops::DerefMut for LentContext {
 
 impl Drop for LentContext {
     fn drop(&mut self) {
-        let Some(ctx) = self.0.take() else { return };
+        let Some(mut ctx) = self.0.take() else { return };
+        // A context that waits for the next request keeps nothing alive.
+        (ctx.endpoint, ctx.bond) = (None, None);
         let _ = KEPT.try_with(|kept| {
             if let Ok(mut kept) = kept.try_borrow_mut()
                 && kept.len() < KEPT_MAX

@@ -309,11 +309,7 @@ fn finish(connection: &Connection, way: &Way, ctx: &RequestContext, ended: Ended
     let filters = route
         .map(|route| filter_names(route, ctx))
         .unwrap_or_default();
-    let endpoint = way
-        .cluster
-        .as_ref()
-        .zip(ctx.endpoint)
-        .map(|(cluster, position)| &*cluster.endpoints[position].label);
+    let bond = ctx.bond.as_ref();
     let mut timers = ctx.timers;
     timers.active = ctx.began.elapsed();
     access::HttpLine {
@@ -325,7 +321,15 @@ fn finish(connection: &Connection, way: &Way, ctx: &RequestContext, ended: Ended
             .as_ref()
             .map(|cluster| &*cluster.name)
             .unwrap_or_default(),
-        endpoint: endpoint.unwrap_or_default(),
+        endpoint: ctx
+            .endpoint
+            .as_ref()
+            .map(|endpoint| &*endpoint.label)
+            .unwrap_or_default(),
+        affinity: bond
+            .map(|bond| bond.binding.state.as_str())
+            .unwrap_or_default(),
+        affinity_issued: bond.map(|bond| bond.issued.as_str()).unwrap_or_default(),
         method: exchange.request.method(),
         host: exchange.request.host(),
         target: exchange.request.target(),

@@ -8,10 +8,13 @@ mod connect;
 mod connection;
 mod context;
 mod forwarded;
+mod hedge;
 pub mod http;
 mod local_reply;
+mod mirror;
 mod outcome;
 mod response;
+mod retry;
 pub mod tcp;
 mod tunnel;
 

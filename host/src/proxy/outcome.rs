@@ -17,6 +17,8 @@ pub enum Outcome {
     UpstreamAborted,
     /// The upstream fell silent after the response had begun.
     UpstreamStalled,
+    /// The endpoint went down after the response or the relay had begun, and `on-down` closes.
+    EndpointDown,
     /// Forwarding stopped before a response began.
     Stopped(Stop),
 }
@@ -46,8 +48,16 @@ pub enum Stop {
     FilterFault,
     /// The cluster has no endpoint that may be picked.
     NoEndpoint,
-    /// Every endpoint is at its `requests-max`.
+    /// Every endpoint is at its `requests-max`, and nobody may wait.
     EndpointsFull,
+    /// Every endpoint is at its `requests-max`, and as many wait as may.
+    QueueFull,
+    /// No place became free in time.
+    QueueTimeout,
+    /// A limit of the circuit breaker is reached.
+    CircuitOpen,
+    /// The endpoint went down while it served the request, and `on-down` closes.
+    EndpointDown,
     /// No endpoint took the connection.
     ConnectFailed,
     /// No endpoint took the connection in time.
@@ -72,6 +82,7 @@ impl Outcome {
             Outcome::DownstreamAborted => "downstream-aborted",
             Outcome::UpstreamAborted => "upstream-aborted",
             Outcome::UpstreamStalled => "upstream-stalled",
+            Outcome::EndpointDown => "endpoint-down",
             Outcome::Stopped(stop) => stop.token(),
         }
     }
@@ -92,6 +103,10 @@ impl Stop {
             Stop::FilterFault => "filter-fault",
             Stop::NoEndpoint => "no-endpoint",
             Stop::EndpointsFull => "endpoints-full",
+            Stop::QueueFull => "queue-full",
+            Stop::QueueTimeout => "queue-timeout",
+            Stop::CircuitOpen => "circuit-open",
+            Stop::EndpointDown => "endpoint-down",
             Stop::ConnectFailed => "connect-failed",
             Stop::ConnectTimeout => "connect-timeout",
             Stop::UpstreamReset => "upstream-reset",
@@ -111,7 +126,12 @@ impl Stop {
             Stop::BadBody => Some(400),
             Stop::NoRoute => Some(404),
             Stop::FilterFault => Some(500),
-            Stop::NoEndpoint | Stop::EndpointsFull => Some(503),
+            Stop::NoEndpoint
+            | Stop::EndpointsFull
+            | Stop::QueueFull
+            | Stop::QueueTimeout
+            | Stop::CircuitOpen
+            | Stop::EndpointDown => Some(503),
             Stop::ConnectFailed | Stop::UpstreamReset | Stop::UpstreamInvalid => Some(502),
             Stop::ConnectTimeout | Stop::ResponseTimeout => Some(504),
             Stop::FilterClose | Stop::DownstreamAborted => None,
@@ -134,6 +154,10 @@ impl Stop {
             | Stop::FilterFault
             | Stop::NoEndpoint
             | Stop::EndpointsFull
+            | Stop::QueueFull
+            | Stop::QueueTimeout
+            | Stop::CircuitOpen
+            | Stop::EndpointDown
             | Stop::ConnectFailed
             | Stop::ConnectTimeout
             | Stop::UpstreamReset

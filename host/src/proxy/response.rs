@@ -5,6 +5,7 @@ use super::body::{BodyReader, Wire, finish};
 use super::connection::Registration;
 use super::context::RequestContext;
 use super::outcome::{Outcome, Stop};
+use super::retry::Tries;
 use crate::filter::{Body, Passed};
 use crate::http::{BodyLength, Parsed, Version, downstream_body, parse_response, write_response};
 use crate::net::buffer::Buffer;
@@ -36,6 +37,10 @@ pub(super) enum NoAnswer {
     FilterClosed,
     /// The request body failed first.
     Upload(Stop),
+    /// The endpoint went down, and `on-down` closes.
+    EndpointDown,
+    /// An answer that is to be replaced by another attempt's.
+    Status,
 }
 
 impl NoAnswer {
@@ -47,6 +52,8 @@ impl NoAnswer {
             NoAnswer::DownstreamGone => Stop::DownstreamAborted,
             NoAnswer::FilterClosed => Stop::FilterClose,
             NoAnswer::Upload(stop) => stop,
+            NoAnswer::EndpointDown => Stop::EndpointDown,
+            NoAnswer::Status => Stop::UpstreamInvalid,
         }
     }
 }
@@ -82,6 +89,7 @@ pub(super) async fn receive(
     register: &Registration,
     ctx: &mut RequestContext,
     target: &Target,
+    tries: &Tries<'_>,
     responding: &Cell<Option<u16>>,
 ) -> Result<Delivery, NoAnswer> {
     let mut input = Buffer::take();
@@ -97,7 +105,12 @@ pub(super) async fn receive(
         .await?;
         let response = &ctx.exchange().response;
         if !response.is_interim() {
-            responding.set(Some(response.status()));
+            let status = response.status();
+            ctx.judge_answer(&target.cluster, status);
+            if tries.takes_another_for(status) {
+                return Err(NoAnswer::Status);
+            }
+            responding.set(Some(status));
             return deliver(upstream, downstream, register, input, ctx, target).await;
         }
         if ctx.exchange().request.version() == Version::Http11 {
@@ -133,8 +146,7 @@ async fn read_head(
                 }
                 Ok(Parsed::Partial) => {}
                 Err(bad) => {
-                    if let Some(position) = ctx.endpoint {
-                        let endpoint = &target.cluster.endpoints[position];
+                    if let Some(endpoint) = &ctx.endpoint {
                         endpoint.report(&target.cluster.name, "invalid response head", &bad);
                     }
                     return Err(NoAnswer::Invalid);
@@ -202,7 +214,7 @@ async fn send_interim(
 }
 
 /// Response filters, head, body.
-async fn deliver(
+pub(super) async fn deliver(
     upstream: &mut ReadHalf<'_>,
     downstream: &mut WriteHalf<'_>,
     register: &Registration,
@@ -216,6 +228,7 @@ async fn deliver(
     let upstream_body = ctx.exchange().response.body();
     let upstream_persists = ctx.exchange().response.keep_alive();
     ctx.exchange_mut().has_response = true;
+    ctx.settle_affinity(&target.cluster);
     let mut replaced = Body::new();
     match ctx.filter_response(&target.route.filters, &mut replaced) {
         Passed::Kept => {}

@@ -1,55 +1,139 @@
-//! The life of a TCP connection, in running order: pick an endpoint, connect, relay both ways, write the access line.
+//! The life of a TCP connection, in running order: take a place at an endpoint, connect, relay both ways, write the access line.
 
-use super::connect::{Reuse, connect};
+use super::attempt::unless_down;
+use super::connect::{Ask, Downstream, Reuse, connect, count_request, take_place};
 use super::connection::Connection;
-use super::outcome::Outcome;
+use super::outcome::{Outcome, Stop};
+use super::retry::{Failure, Then, Tries};
 use super::tunnel;
+use crate::affinity::Binding;
 use crate::net::copy::{Moved, relay};
 use crate::net::stream::Stream;
 use crate::observe::access;
 use crate::snapshot::{Bound, Protocol};
-use crate::upstream::Cluster;
+use crate::upstream::{Cluster, Counted, Dialled, EndpointState, Place, Verdict, View};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
+
+/// What the access line says about a connection besides its facts.
+#[derive(Debug, Default)]
+struct Course {
+    endpoint: Option<Arc<EndpointState>>,
+    attempts: u32,
+    queue: Option<Duration>,
+    connect: Option<Duration>,
+}
 
 /// Serves one connection to its end, under the configuration it was accepted with.
 pub async fn serve_connection(mut connection: Connection, bound: Rc<Bound>) {
     let Protocol::Tcp(tcp) = &bound.listener.protocol else {
         return;
     };
-    let cluster = tcp.cluster.clone();
+    let (cluster, priority) = (tcp.cluster.clone(), tcp.priority);
     let (idle, generation) = (bound.listener.idle_timeout, bound.snapshot.generation);
     // A relay may last for days; it does not keep its generation alive.
     drop(bound);
     let moved = Moved::default();
-    let mut connect_time = None;
-    let mut tried = Vec::new();
-    let key = cluster.picker.connection_key(&connection.facts);
-    let began = Instant::now();
-    let (outcome, position) =
-        match connect(&cluster, key, connection.timer(), Reuse::No, &mut tried).await {
-            Ok((picked, dialled)) => {
-                connect_time = Some(began.elapsed());
-                (
-                    Box::pin(carry(&mut connection, dialled.stream, idle, &moved)).await,
-                    Some(picked.position),
-                )
-            }
-            Err(stop) => {
+    let mut course = Course::default();
+    let outcome = match reach(&connection, &cluster, priority, &mut course).await {
+        Ok(reached) => {
+            let relayed = Box::pin(carry(&mut connection, reached.dialled.stream, idle, &moved));
+            let relayed = unless_down(&cluster, reached.place.endpoint(), relayed).await;
+            relayed.unwrap_or_else(|| {
                 connection.stream.reset_on_close();
-                (Outcome::Stopped(stop), tried.last().copied())
-            }
-        };
+                Outcome::EndpointDown
+            })
+        }
+        Err(stop) => {
+            connection.stream.reset_on_close();
+            Outcome::Stopped(stop)
+        }
+    };
     connection.count_relayed(&moved);
-    finish(
-        &connection,
-        &cluster,
-        position,
-        outcome,
-        connect_time,
-        generation,
-    );
+    finish(&connection, &cluster, &course, outcome, generation);
+}
+
+/// A connection to an endpoint, with its places.
+struct Reached {
+    dialled: Dialled,
+    place: Place,
+    _counted: Option<Counted>,
+}
+
+/// Takes a place and connects; what cannot be connected to is passed over for the next.
+async fn reach(
+    connection: &Connection,
+    cluster: &Cluster,
+    priority: i16,
+    course: &mut Course,
+) -> Result<Reached, Stop> {
+    let counted = count_request(cluster)?;
+    let view = arc_swap::Guard::into_inner(cluster.live.view());
+    let affinity = cluster.affinity.as_ref();
+    let binding = affinity.map(|affinity| affinity.connection(&connection.facts, &view.members));
+    let bound = binding
+        .as_ref()
+        .and_then(|binding| view.bound(binding.endpoint));
+    let mut ask = Ask {
+        key: cluster.picker.connection_key(&connection.facts),
+        bound: bound.map(|endpoint| endpoint.state.clone()),
+        priority,
+        tried: Vec::new(),
+    };
+    let tries = Tries::new(&cluster.retry, &cluster.live.budget, false, None);
+    loop {
+        tries.begin();
+        let began = Instant::now();
+        let downstream = Downstream {
+            timer: connection.timer(),
+            stream: &connection.stream,
+        };
+        let place = take_place(cluster, &mut ask, downstream).await;
+        *course.queue.get_or_insert_default() += began.elapsed();
+        let place = place?;
+        let endpoint = place.endpoint().clone();
+        (course.attempts, course.endpoint) = (course.attempts + 1, Some(endpoint.clone()));
+        let began = Instant::now();
+        let failure = match connect(cluster, &endpoint, Reuse::No, connection.timer()).await {
+            Ok(dialled) => {
+                course.connect = Some(began.elapsed());
+                // A connection that was made is as good as an answer: nothing more is seen of it.
+                cluster.judge(&endpoint, Verdict::Answered(200), course.connect);
+                remember(cluster, &view, binding.as_ref(), &endpoint);
+                return Ok(Reached {
+                    dialled,
+                    place,
+                    _counted: counted,
+                });
+            }
+            Err(stop) => Failure::Connect(stop),
+        };
+        drop(place);
+        if let Some(verdict) = failure.verdict() {
+            cluster.judge(&endpoint, verdict, None);
+        }
+        match tries.after(failure) {
+            Then::Stop(stop) => return Err(stop),
+            Then::Reconnect => {}
+            Then::Again { wait, .. } => {
+                ask.failed(&endpoint);
+                if !ask.has_other(&cluster.live.view()) {
+                    super::attempt::pause(connection, wait).await?;
+                }
+            }
+        }
+    }
+}
+
+fn remember(cluster: &Cluster, view: &View, binding: Option<&Binding>, endpoint: &EndpointState) {
+    if let Some(affinity) = &cluster.affinity
+        && let Some(binding) = binding
+        && let Some(endpoint) = view.endpoint(endpoint)
+    {
+        affinity.remember(binding, endpoint.spec.affinity_id());
+    }
 }
 
 async fn carry(
@@ -73,26 +157,28 @@ async fn carry(
 fn finish(
     connection: &Connection,
     cluster: &Cluster,
-    position: Option<usize>,
+    course: &Course,
     outcome: Outcome,
-    connect: Option<Duration>,
     generation: u64,
 ) {
     if !access::is_enabled() {
         return;
     }
     let facts = &connection.facts;
+    let endpoint = course.endpoint.as_ref();
     access::TcpLine {
         client: facts.peer,
         listener: &facts.listener,
         cluster: &cluster.name,
-        endpoint: position
-            .map(|position| &*cluster.endpoints[position].label)
+        endpoint: endpoint
+            .map(|endpoint| &*endpoint.label)
             .unwrap_or_default(),
         outcome: outcome.token(),
         downstream_bytes: facts.downstream_bytes.load(Ordering::Relaxed),
         upstream_bytes: facts.upstream_bytes.load(Ordering::Relaxed),
-        connect,
+        attempts: course.attempts,
+        queue: course.queue,
+        connect: course.connect,
         total: facts.accepted.elapsed(),
         generation,
         connection: facts.id,

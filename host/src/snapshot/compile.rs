@@ -2,15 +2,19 @@
 
 use super::catalog::chain;
 use super::live::open_connections;
-use super::{Action, HttpListener, Listener, Protocol, Route, Snapshot, Split, TcpListener};
-use crate::balance::Picker;
+use super::{
+    Action, HttpListener, Listener, Mirror, Protocol, Route, Snapshot, Split, TcpListener,
+};
+use crate::affinity::Affinity;
+use crate::balance::{LevelPolicy, Picker};
 use crate::bundled;
 use crate::config::{self, Config, Diagnostics, EndpointAddress, PluginUse, Spanned};
 use crate::filter::{FILTERS_MAX, Filter, FilterChain, NetworkChain, NetworkFilter, OnFault};
+use crate::health;
 use crate::http::{EscapedSlashes, Limits, Underscores};
 use crate::plugin::{self, Balancer, Budgets, Component, ConfigureError, Engine};
 use crate::route::RouteTable;
-use crate::upstream::{Cluster, Endpoint, endpoint_state};
+use crate::upstream::{Cluster, Rules, Spec, cluster_state};
 use std::collections::HashMap;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
@@ -28,6 +32,10 @@ pub fn compile(config: &Config, generation: u64, engine: &Engine) -> Result<Snap
         errors: Diagnostics::default(),
     };
     let clusters = compiler.clusters();
+    let running = config.clusters.iter();
+    let running = running
+        .filter_map(|cluster| clusters.get(&cluster.name.value).cloned())
+        .collect();
     let listeners: Vec<_> = config
         .listeners
         .iter()
@@ -40,6 +48,7 @@ pub fn compile(config: &Config, generation: u64, engine: &Engine) -> Result<Snap
         generation,
         listeners,
         drain_timeout: config.process.drain_timeout,
+        clusters: running,
     })
 }
 
@@ -68,28 +77,52 @@ impl Compiler<'_> {
         let name: Arc<str> = written.name.value.as_str().into();
         let mut endpoints = Vec::new();
         for endpoint in &written.endpoints {
-            endpoints.extend(self.endpoint(&name, endpoint));
+            endpoints.extend(self.endpoint(endpoint));
         }
         let balancer = self.balancer(&name, &written.balancer)?;
-        let endpoints: Arc<[Endpoint]> = endpoints.into();
+        let health_check = self.health_check(written)?;
+        let live = cluster_state(&name);
+        let affinity = written.affinity.as_ref();
         Some(Cluster {
-            picker: Picker::new(balancer, endpoints.clone()),
-            name,
-            endpoints,
+            affinity: affinity.map(|settings| Affinity::new(&name, settings, live.table.clone())),
+            live,
+            picker: Picker::new(balancer),
             connect_timeout: written.connect_timeout,
             response_timeout: written.response_timeout,
             idle_timeout: written.idle_timeout,
+            queue: written.queue.clone(),
+            retry: written.retry.clone(),
+            breaker: written.circuit_breaker.clone(),
+            outlier_detection: written.outlier_detection.clone(),
+            on_down: written.on_down,
+            health_check,
+            discovery: written.discovery.clone(),
+            endpoints,
+            rules: rules(written),
+            name,
         })
     }
 
-    fn endpoint(&mut self, cluster: &Arc<str>, written: &config::Endpoint) -> Option<Endpoint> {
-        let address = self.resolve(&written.address)?;
-        Some(Endpoint {
-            address,
+    /// None when a file that the check needs cannot be read.
+    fn health_check(&mut self, written: &config::Cluster) -> Option<Option<Arc<health::Check>>> {
+        let Some(settings) = &written.health_check else {
+            return Some(None);
+        };
+        match health::Check::new(settings.clone()) {
+            Ok(check) => Some(Some(Arc::new(check))),
+            Err(message) => self.refuse(written.name.place, message, None),
+        }
+    }
+
+    fn endpoint(&mut self, written: &config::Endpoint) -> Option<Spec> {
+        Some(Spec {
+            address: self.resolve(&written.address)?,
             label: written.address.value.to_string().into(),
             weight: written.weight.into(),
             requests_max: written.requests_max,
-            state: endpoint_state(cluster, address),
+            backup: written.backup,
+            zone: written.zone.clone(),
+            id: written.id.clone(),
         })
     }
 
@@ -140,6 +173,7 @@ impl Compiler<'_> {
             }
             config::ListenerProtocol::Tcp(tcp) => Protocol::Tcp(TcpListener {
                 cluster: clusters.get(&tcp.cluster.value)?.clone(),
+                priority: tcp.priority,
             }),
         };
         Some(Arc::new(Listener {
@@ -208,6 +242,16 @@ impl Compiler<'_> {
             filters,
             action,
             response_timeout: written.response_timeout,
+            priority: written.priority,
+            retry: written.retry.clone(),
+            mirror: match &written.mirror {
+                Some(mirror) => Some(Mirror {
+                    cluster: clusters.get(&mirror.cluster.value)?.clone(),
+                    share: mirror.share,
+                    body_bytes_max: mirror.body_bytes_max,
+                }),
+                None => None,
+            },
         };
         Some((written.matcher.clone(), Arc::new(route)))
     }
@@ -359,6 +403,26 @@ fn action(written: &config::Action, clusters: &Clusters) -> Option<Action> {
             headers: headers.clone(),
         },
     })
+}
+
+/// What the cluster says about who may be picked.
+fn rules(written: &config::Cluster) -> Rules {
+    let zone = written.prefer_zone.as_ref();
+    let check = written.health_check.as_ref();
+    Rules {
+        levels: LevelPolicy {
+            panic_threshold: written.panic_threshold,
+            backups: written.backups,
+            spill_below: zone.map(|zone| zone.spill_below),
+        },
+        zone: zone.map(|zone| zone.zone.clone()),
+        slow_start: written.slow_start,
+        endpoint_requests_max: written.circuit_breaker.endpoint_requests_max,
+        outlier_detection: written.outlier_detection.clone(),
+        health: check.map(|check| (check.rise, check.fall, check.initial)),
+        drain_timeout: written.drain_timeout,
+        affinity: written.affinity.clone(),
+    }
 }
 
 fn limits(written: &config::HttpListener) -> Limits {

@@ -11,7 +11,7 @@ pub use catalog::Catalog;
 pub(crate) use catalog::chain;
 pub use compile::compile;
 
-use crate::config::Template;
+use crate::config::{Percent, Retry, Template};
 use crate::filter::{FilterChain, NetworkChain};
 use crate::http::Limits;
 use crate::route::RouteTable;
@@ -30,6 +30,7 @@ pub struct Snapshot {
     pub listeners: Vec<Arc<Listener>>,
     /// How long work of an old generation may last.
     pub drain_timeout: Duration,
+    pub clusters: Vec<Arc<Cluster>>,
 }
 
 impl Drop for Snapshot {
@@ -95,6 +96,8 @@ pub struct HttpListener {
 #[derive(Debug)]
 pub struct TcpListener {
     pub cluster: Arc<Cluster>,
+    /// In queues: lower first.
+    pub priority: i16,
 }
 
 /// What happens to the requests of one route.
@@ -106,6 +109,20 @@ pub struct Route {
     pub action: Action,
     /// Takes the place of the cluster's.
     pub response_timeout: Option<Duration>,
+    /// In queues: lower first.
+    pub priority: i16,
+    /// Takes the place of the cluster's.
+    pub retry: Option<Retry>,
+    pub mirror: Option<Mirror>,
+}
+
+/// Where copies of a route's requests go.
+#[derive(Debug)]
+pub struct Mirror {
+    pub cluster: Arc<Cluster>,
+    pub share: Percent,
+    /// Requests with a larger body are not mirrored.
+    pub body_bytes_max: u64,
 }
 
 #[derive(Debug)]

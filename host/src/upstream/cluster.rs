@@ -1,54 +1,92 @@
-//! A cluster as it runs.
+//! A cluster as one generation runs it: what is written about it, and the way to its live state.
 
-use super::live::{EndpointState, InFlight};
+use super::live::EndpointState;
+use super::passive::Verdict;
+use super::state::ClusterState;
+use crate::affinity::Affinity;
 use crate::balance::Picker;
+use crate::config::{CircuitBreaker, Discovery, OnDown, OutlierDetection, Queue, Retry};
+use crate::health;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A named set of endpoints with shared settings.
 #[derive(Debug)]
 pub struct Cluster {
     pub name: Arc<str>,
-    pub endpoints: Arc<[Endpoint]>,
+    /// Its endpoints with their health, and who waits for them; goes on when the configuration changes.
+    pub live: Arc<ClusterState>,
     pub picker: Picker,
     /// Establishing one connection.
     pub connect_timeout: Duration,
-    /// From the request having been sent to the response head, and between parts of the response body.
+    /// From the request having been sent to the response head, over all attempts, and between parts of the response body.
     pub response_timeout: Duration,
     /// How long an unused connection stays in the pool.
     pub idle_timeout: Duration,
+    pub queue: Queue,
+    pub retry: Retry,
+    pub breaker: CircuitBreaker,
+    pub outlier_detection: Option<OutlierDetection>,
+    pub on_down: OnDown,
+    pub affinity: Option<Affinity>,
+    pub health_check: Option<Arc<health::Check>>,
+    pub discovery: Vec<Discovery>,
+    /// The endpoints that are written down.
+    pub endpoints: Vec<Spec>,
+    pub rules: super::state::Rules,
 }
 
-/// One address of a cluster.
-#[derive(Debug)]
-pub struct Endpoint {
+/// An endpoint as written or found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spec {
     pub address: SocketAddr,
     /// As written, a host name included; names the endpoint in logs.
     pub label: Arc<str>,
-    /// 0 to 256; 0 takes no traffic.
+    /// 0 to 256; 0 takes only what is bound to it.
     pub weight: u32,
     /// Concurrent requests, across all workers; none: unlimited.
     pub requests_max: Option<u32>,
-    pub state: Arc<EndpointState>,
+    pub backup: bool,
+    pub zone: Option<String>,
+    /// What affinity knows it by; none: the label.
+    pub id: Option<String>,
 }
 
-impl Endpoint {
-    /// Takes a place for one request, unless the endpoint is at its limit.
-    pub fn enter(&self) -> Option<InFlight> {
-        InFlight::enter(&self.state, self.requests_max)
+impl Spec {
+    /// What affinity knows it by.
+    pub fn affinity_id(&self) -> &str {
+        self.id.as_deref().unwrap_or(&self.label)
+    }
+}
+
+impl Cluster {
+    /// Puts what this generation says into force.
+    pub fn activate(&self) {
+        self.live
+            .activate(&self.rules, &self.endpoints, &self.discovery);
     }
 
-    /// Logs what is wrong with it: at most once a second, with how often something was.
-    pub fn report(&self, cluster: &str, what: &str, error: &dyn std::fmt::Display) {
-        if let Some(failures) = self.state.failures.count() {
-            tracing::warn!(cluster, endpoint = %self.label, %error, failures, "{what}");
+    /// How long a request may wait for a place.
+    pub fn queue_timeout(&self) -> Duration {
+        self.queue.timeout.unwrap_or(self.connect_timeout)
+    }
+
+    /// Counts how an attempt went: for the balancer that measures, and against an endpoint that fails too often.
+    pub fn judge(
+        &self,
+        endpoint: &Arc<EndpointState>,
+        verdict: Verdict,
+        latency: Option<Duration>,
+    ) {
+        if self.picker.wants_measures() {
+            let now = Instant::now();
+            endpoint.measures.record(latency, verdict.is_failure(), now);
         }
-    }
-
-    /// Whether [`Endpoint::enter`] would succeed now.
-    pub fn has_room(&self) -> bool {
-        self.requests_max
-            .is_none_or(|most| self.state.in_flight() < most)
+        if let Some(policy) = &self.outlier_detection
+            && let Some(reason) = endpoint.passive.count(verdict, policy)
+        {
+            self.live.eject(endpoint, policy, reason);
+        }
     }
 }

@@ -1,44 +1,89 @@
-//! What an endpoint keeps across reloads, found by (cluster, address).
+//! What an endpoint keeps across reloads, found by (cluster, address, label).
 
+use super::measure::Measures;
+use super::passive::Passive;
+use super::queue::Queue;
+use super::status::Status;
 use crate::observe::seldom::Seldom;
 use dashmap::DashMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, Weak};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, Weak};
+use tokio::sync::Notify;
+
+/// No limit.
+pub(super) const UNLIMITED: u32 = u32::MAX;
 
 /// The live side of an endpoint, shared by all workers and all generations that name it.
 #[derive(Debug)]
 pub struct EndpointState {
     id: u64,
+    pub address: SocketAddr,
+    /// As written, a host name included; names the endpoint in logs.
+    pub label: Arc<str>,
     in_flight: AtomicU32,
+    /// Most requests in flight at present, or [`UNLIMITED`].
+    limit: AtomicU32,
+    /// Whether it takes requests that are bound to nobody.
+    open: AtomicBool,
+    /// Upstream connections, idle ones included.
+    connections: AtomicU32,
+    /// Who waits in its cluster.
+    queue: Arc<Queue>,
     /// Failures of the endpoint, for the log.
     pub(super) failures: Seldom,
+    /// What its answers say about its health.
+    pub passive: Passive,
+    /// How fast and how well it has answered lately.
+    pub measures: Measures,
+    pub(super) status: Mutex<Status>,
+    /// Woken when its sessions are to be closed.
+    pub cut: Notify,
 }
 
-type Key = (Arc<str>, SocketAddr);
+type Key = (Arc<str>, SocketAddr, Arc<str>);
 
 /// Bounded by the endpoints of the generations alive: each look-up drops the entries whose endpoint is gone.
 static STATES: LazyLock<DashMap<Key, Weak<EndpointState>>> = LazyLock::new(DashMap::new);
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
-/// The live state of an endpoint: the existing one while any generation holds it, else a fresh one. For the slow path only.
-pub fn endpoint_state(cluster: &Arc<str>, address: SocketAddr) -> Arc<EndpointState> {
+/// The live state of an endpoint: the existing one while anybody holds it, else a fresh one. For the slow path only.
+pub(super) fn endpoint_state(
+    cluster: &Arc<str>,
+    address: SocketAddr,
+    label: &Arc<str>,
+    queue: &Arc<Queue>,
+) -> Arc<EndpointState> {
     STATES.retain(|_, state| state.strong_count() > 0);
-    let mut entry = STATES.entry((cluster.clone(), address)).or_default();
+    let key = (cluster.clone(), address, label.clone());
+    let mut entry = STATES.entry(key).or_default();
     if let Some(state) = entry.upgrade() {
         return state;
     }
-    let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-    let state = Arc::new(EndpointState {
-        id,
-        in_flight: AtomicU32::new(0),
-        failures: Seldom::new(),
-    });
+    let state = Arc::new(EndpointState::new(address, label.clone(), queue.clone()));
     *entry = Arc::downgrade(&state);
     state
 }
 
 impl EndpointState {
+    fn new(address: SocketAddr, label: Arc<str>, queue: Arc<Queue>) -> EndpointState {
+        EndpointState {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            address,
+            label,
+            in_flight: AtomicU32::new(0),
+            limit: AtomicU32::new(UNLIMITED),
+            open: AtomicBool::new(false),
+            connections: AtomicU32::new(0),
+            queue,
+            failures: Seldom::new(),
+            passive: Passive::default(),
+            measures: Measures::default(),
+            status: Mutex::default(),
+            cut: Notify::new(),
+        }
+    }
+
     /// Unique during the life of the process; the key of each worker's connection pool.
     pub fn id(&self) -> u64 {
         self.id
@@ -48,32 +93,110 @@ impl EndpointState {
     pub fn in_flight(&self) -> u32 {
         self.in_flight.load(Ordering::Relaxed)
     }
-}
 
-/// A place at an endpoint; given back when dropped.
-#[derive(Debug)]
-pub struct InFlight(Arc<EndpointState>);
+    /// Upstream connections, idle ones included.
+    pub fn connections(&self) -> u32 {
+        self.connections.load(Ordering::Relaxed)
+    }
 
-impl InFlight {
-    /// One more request at the endpoint, unless it has `most` already. Never over the limit, also with many workers entering at once.
-    pub fn enter(state: &Arc<EndpointState>, most: Option<u32>) -> Option<InFlight> {
-        let Some(most) = most else {
-            state.in_flight.fetch_add(1, Ordering::Relaxed);
-            return Some(InFlight(state.clone()));
-        };
-        let entered = state
+    /// Most requests in flight at present, or [`UNLIMITED`].
+    pub fn limit(&self) -> u32 {
+        self.limit.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_limit(&self, limit: u32) {
+        self.limit.store(limit, Ordering::Relaxed);
+    }
+
+    /// Whether it takes requests that are bound to nobody.
+    pub fn is_open(&self) -> bool {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_open(&self, open: bool) {
+        self.open.store(open, Ordering::Relaxed);
+    }
+
+    /// Whether [`EndpointState::enter`] would succeed now.
+    pub fn has_room(&self) -> bool {
+        self.in_flight() < self.limit()
+    }
+
+    /// Takes a place for one request, unless the endpoint is at its limit. Never over the limit, also with many workers entering at once.
+    pub fn enter(self: &Arc<Self>) -> Option<Place> {
+        let limit = self.limit();
+        if limit == UNLIMITED {
+            self.in_flight.fetch_add(1, Ordering::SeqCst);
+            return Some(Place(self.clone()));
+        }
+        let entered = self
             .in_flight
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
-                (count < most).then_some(count + 1)
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |count| {
+                (count < limit).then_some(count + 1)
             });
-        entered.ok().map(|_| InFlight(state.clone()))
+        entered.ok().map(|_| Place(self.clone()))
+    }
+
+    /// Requests that are bound to this endpoint and wait for it.
+    pub fn waiting(&self) -> usize {
+        self.queue.waiting_for(self.id)
+    }
+
+    /// One more upstream connection, unless there are `most` already.
+    pub(super) fn count_connection(self: &Arc<Self>, most: u32) -> Option<ConnectionCount> {
+        let counted =
+            self.connections
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
+                    (count < most).then_some(count + 1)
+                });
+        counted.ok().map(|_| ConnectionCount(self.clone()))
+    }
+
+    /// Logs what is wrong with it: at most once a second, with how often something was.
+    pub fn report(&self, cluster: &str, what: &str, error: &dyn std::fmt::Display) {
+        if let Some(failures) = self.failures.count() {
+            tracing::warn!(cluster, endpoint = %self.label, %error, failures, "{what}");
+        }
     }
 }
 
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+/// A place at an endpoint. When dropped it is given back, and goes to whoever waits for it.
+#[derive(Debug)]
+pub struct Place(Arc<EndpointState>);
+
+impl Place {
+    /// Whose place it is.
+    pub fn endpoint(&self) -> &Arc<EndpointState> {
+        &self.0
     }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::SeqCst);
+        if !self.0.queue.is_empty() {
+            self.0.queue.serve(&self.0);
+        }
+    }
+}
+
+/// An upstream connection that is counted at its endpoint for as long as it is there.
+#[derive(Debug)]
+pub(super) struct ConnectionCount(Arc<EndpointState>);
+
+impl Drop for ConnectionCount {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+pub(super) fn test_endpoint(queue: &Arc<Queue>, limit: u32) -> Arc<EndpointState> {
+    let address = SocketAddr::from(([127, 0, 0, 1], 9));
+    let state = Arc::new(EndpointState::new(address, "test".into(), queue.clone()));
+    state.set_limit(limit);
+    state.set_open(true);
+    state
 }
 
 #[cfg(test)]
@@ -81,13 +204,15 @@ mod tests {
     use super::*;
 
     fn state(cluster: &str) -> Arc<EndpointState> {
-        endpoint_state(&cluster.into(), "127.0.0.1:9".parse().expect("an address"))
+        let queue = Arc::new(Queue::default());
+        let address = SocketAddr::from(([127, 0, 0, 1], 9));
+        endpoint_state(&cluster.into(), address, &"a".into(), &queue)
     }
 
     #[test]
     fn state_is_found_again_while_it_is_held_and_fresh_afterwards() {
         let first = state("live-a");
-        let place = InFlight::enter(&first, None);
+        let place = first.enter();
         assert_eq!(state("live-a").in_flight(), 1);
         assert_ne!(state("live-b").id(), first.id());
         let id = first.id();
@@ -98,9 +223,10 @@ mod tests {
     #[test]
     fn the_limit_holds_at_the_limit_and_places_come_back() {
         let state = state("live-limit");
-        let places: Vec<_> = (0..3).map(|_| InFlight::enter(&state, Some(3))).collect();
+        state.set_limit(3);
+        let places: Vec<_> = (0..3).map(|_| state.enter()).collect();
         assert!(places.iter().all(Option::is_some));
-        assert!(InFlight::enter(&state, Some(3)).is_none());
+        assert!(state.enter().is_none() && !state.has_room());
         drop(places);
         assert_eq!(state.in_flight(), 0);
     }
@@ -108,12 +234,13 @@ mod tests {
     #[test]
     fn the_limit_holds_across_threads() {
         let state = state("live-threads");
+        state.set_limit(2);
         let highest = AtomicU32::new(0);
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for _ in 0..10_000 {
-                        let place = InFlight::enter(&state, Some(2));
+                        let place = state.enter();
                         highest.fetch_max(state.in_flight(), Ordering::Relaxed);
                         drop(place);
                     }
@@ -122,5 +249,14 @@ mod tests {
         });
         assert!(highest.into_inner() <= 2);
         assert_eq!(state.in_flight(), 0);
+    }
+
+    #[test]
+    fn connections_are_counted_up_to_a_limit() {
+        let state = state("live-connections");
+        let first = state.count_connection(1);
+        assert!(first.is_some() && state.count_connection(1).is_none());
+        drop(first);
+        assert_eq!(state.connections(), 0);
     }
 }

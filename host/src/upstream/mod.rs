@@ -1,13 +1,28 @@
 //! Clusters and their endpoints: what is written about them, and the live state that survives a reload.
 //!
-//! [`Cluster`] and [`Endpoint`] are immutable parts of a snapshot; [`EndpointState`] is found again by (cluster, address) while a snapshot is
-//! compiled, so requests in flight and pooled connections outlive the configuration they began under. Knows no filters and no routes.
+//! [`Cluster`] is an immutable part of a snapshot. Its [`ClusterState`] is found again by name while a snapshot is compiled, the
+//! [`EndpointState`]s in it by (cluster, address, label), so health, requests in flight, queues and pooled connections outlive the
+//! configuration they began under. A [`View`] is the cluster's endpoints at a moment. Knows no filters and no routes.
 
+mod budget;
 mod cluster;
 mod dial;
 mod live;
+mod measure;
+mod passive;
 pub mod pool;
+mod queue;
+mod runtime;
+mod state;
+mod status;
+mod view;
 
-pub use cluster::{Cluster, Endpoint};
+pub use budget::RetryBudget;
+pub use cluster::{Cluster, Spec};
 pub use dial::{DialError, Dialled, checkout, dial};
-pub use live::{EndpointState, InFlight, endpoint_state};
+pub use live::{EndpointState, Place};
+pub use passive::Verdict;
+pub use queue::{PRIORITY_MAX, PRIORITY_MIN, Queue, QueueFull, Waiter, Wish};
+pub use runtime::{Ask, ChangeReport, ClusterReport, EndpointReport, RuntimeError};
+pub use state::{ClusterState, Counted, Rules, Service, Weight, cluster_state};
+pub use view::{Choice, Endpoint, View};

@@ -1,5 +1,6 @@
 //! Idle upstream connections, kept by each worker for itself: no lock, and a connection never changes its event loop.
 
+use super::dial::Counts;
 use super::live::EndpointState;
 use crate::net::stream::Stream;
 use crate::net::timer::coarse_now;
@@ -40,6 +41,7 @@ impl Hasher for IdHasher {
 #[derive(Debug)]
 struct Idle {
     stream: Stream,
+    counts: Counts,
     /// On the coarse clock.
     since: Duration,
     idle_timeout: Duration,
@@ -52,13 +54,13 @@ impl Idle {
 }
 
 /// The most recently used idle connection that is still good and has been idle for at most `age_max`, or none.
-pub fn take(endpoint: &EndpointState, age_max: Duration) -> Option<Stream> {
+pub fn take(endpoint: &EndpointState, age_max: Duration) -> Option<(Stream, Counts)> {
     POOLS.with_borrow_mut(|pools| {
         let pool = pools.get_mut(&endpoint.id())?;
         let now = coarse_now();
         while let Some(idle) = pool.pop_if(|idle| now <= idle.since + age_max) {
             if idle.is_good(now) {
-                return Some(idle.stream);
+                return Some((idle.stream, idle.counts));
             }
         }
         None
@@ -66,9 +68,10 @@ pub fn take(endpoint: &EndpointState, age_max: Duration) -> Option<Stream> {
 }
 
 /// Keeps a connection on which an exchange has ended cleanly, for at most `idle_timeout`.
-pub fn put(endpoint: &EndpointState, stream: Stream, idle_timeout: Duration) {
+pub fn put(endpoint: &EndpointState, stream: Stream, counts: Counts, idle_timeout: Duration) {
     let idle = Idle {
         stream,
+        counts,
         since: coarse_now(),
         idle_timeout,
     };
@@ -98,7 +101,7 @@ pub fn clear() {
 
 #[cfg(test)]
 mod tests {
-    use super::super::live::endpoint_state;
+    use super::super::live::test_endpoint;
     use super::*;
     use tokio::net::TcpListener;
 
@@ -109,30 +112,31 @@ mod tests {
         (stream.expect("connects"), accepted.expect("accepts").0)
     }
 
+    fn keep(state: &std::sync::Arc<EndpointState>, stream: Stream) {
+        let counts = Counts::of_test(state);
+        put(state, stream, counts, Duration::from_secs(60));
+    }
+
     #[tokio::test]
     async fn a_connection_that_the_endpoint_closed_is_not_lent() {
-        let state = endpoint_state(
-            &"pool-stale".into(),
-            "127.0.0.1:1".parse().expect("an address"),
-        );
+        let state = test_endpoint(&Default::default(), u32::MAX);
         let (good, _peer) = connected().await;
         let (closed, peer) = connected().await;
-        put(&state, good, Duration::from_secs(60));
+        keep(&state, good);
         drop(peer);
         closed.readable().await.expect("the end arrives");
-        put(&state, closed, Duration::from_secs(60));
+        keep(&state, closed);
+        assert_eq!(state.connections(), 2);
         assert!(take(&state, Duration::MAX / 2).is_some());
         assert!(take(&state, Duration::MAX / 2).is_none());
+        assert_eq!(state.connections(), 0);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_past_its_idle_timeout_is_swept() {
-        let state = endpoint_state(
-            &"pool-idle".into(),
-            "127.0.0.1:1".parse().expect("an address"),
-        );
+        let state = test_endpoint(&Default::default(), u32::MAX);
         let (stream, _peer) = connected().await;
-        put(&state, stream, Duration::from_secs(60));
+        keep(&state, stream);
         tokio::time::advance(Duration::from_secs(59)).await;
         sweep();
         assert!(POOLS.with_borrow(|pools| pools.contains_key(&state.id())));

@@ -376,7 +376,7 @@ pub mod tollgate {
             /// A phase that the plugin wants to be called in.
             #[derive(Clone, Eq, PartialEq)]
             pub struct Phase {
-                /// What arrives with the call, in this order, as one flat value. For each field: its length in bytes as an unsigned 32-bit
+                /// What arrives with the call, in this order, as one flat value; at most 128 fields. For each field: its length in bytes as an unsigned 32-bit
                 /// little-endian number, then the bytes; the length 0xffffffff alone means absent.
                 pub fields: _rt::Vec<Field>,
             }
@@ -777,7 +777,7 @@ pub mod exports {
                     /// Where it is false for a request, neither `request` nor `response` is called for that exchange. No clause: always true.
                     /// Decided once per exchange, on the request as the filter's request phase finds it.
                     pub guard: Guard,
-                    /// Edits that need no call; independent of `guard`. At most 60 groups.
+                    /// Edits that need no call; independent of `guard`. At most 60 groups and 1,000 edits.
                     pub edits: _rt::Vec<Edits>,
                 }
                 impl ::core::fmt::Debug for Needs {
@@ -800,7 +800,7 @@ pub mod exports {
                 pub struct Reply {
                     /// 200 to 599.
                     pub status: u16,
-                    /// Lower-case names. Framing headers are the host's: naming one is a fault.
+                    /// At most 128, 64 KiB in all. Framing headers are the host's: naming one is a fault.
                     pub headers: _rt::Vec<(_rt::String, _rt::Vec<u8>)>,
                     /// At most 1 MiB.
                     pub body: _rt::Vec<u8>,
@@ -824,8 +824,12 @@ pub mod exports {
                     /// operation (1 byte), length of the name (unsigned 16 bit, little-endian), name, length of the value (unsigned 32 bit,
                     /// little-endian), value. Operations: 1 set header, 2 append header line, 3 set header if absent, 4 remove header,
                     /// 5 set the request target (path and query; no name; request phase only), 6 set the status (decimal text; no name; response
-                    /// phase only), 7 set a tag of the exchange, readable by later filters and in the access log.
-                    /// Anything else, a framing header, or an invalid name or value is a fault: none of the edits is applied.
+                    /// phase only), 7 set a tag of the exchange, readable by later filters, 8 set the priority with which the request waits in queues, in
+                    /// place of the route's or an earlier filter's (decimal text, one to four digits, perhaps after a minus; -2047 to 2047, lower first; no
+                    /// name; request phase only).
+                    /// At most 256 edits and 256 KiB; target, status and priority at most once each; a tag's name is a token and its value a valid header
+                    /// value. Names may have any case; blanks around header and tag values are dropped. Anything else, a framing header, or an invalid name
+                    /// or value is a fault: none of the edits is applied.
                     Next(_rt::Vec<u8>),
                     /// In the request phase: answer with this; nothing is sent upstream, and the reply passes back through the filters before this one.
                     /// In the response phase: replace the response.

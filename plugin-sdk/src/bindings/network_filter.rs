@@ -60,7 +60,7 @@ pub mod exports {
                 /// What a network filter answers.
                 #[derive(Clone, Eq, PartialEq)]
                 pub enum Verdict {
-                    /// Go on. The bytes are tags for later filters and the access log: like the edits of an HTTP filter's `next`, operation 7 only.
+                    /// Go on. The bytes are tags for later filters: like the edits of an HTTP filter's `next`, operation 7 only.
                     Next(_rt::Vec<u8>),
                     /// Close the connection at once.
                     Close,

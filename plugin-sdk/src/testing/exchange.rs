@@ -23,6 +23,8 @@ pub struct Exchange {
     pub response: Option<Response>,
     /// Set by filters.
     pub tags: Vec<(String, Vec<u8>)>,
+    /// Set by a filter: with what priority the request would wait in queues.
+    pub priority: Option<i16>,
 }
 
 /// The response of an exchange.
@@ -50,6 +52,7 @@ impl Exchange {
             request: Headers::default(),
             response: None,
             tags: Vec::new(),
+            priority: None,
         };
         exchange.set_target(target);
         exchange
@@ -109,11 +112,16 @@ impl Exchange {
         }
     }
 
-    /// Whether both have equal messages; tags may differ.
+    /// Whether both have equal messages and wait with the same priority; tags may differ.
     #[must_use]
     pub fn same_messages(&self, other: &Exchange) -> bool {
-        (self.target(), &self.request, &self.response)
-            == (other.target(), &other.request, &other.response)
+        (self.target(), &self.request, &self.response, self.priority)
+            == (
+                other.target(),
+                &other.request,
+                &other.response,
+                other.priority,
+            )
     }
 
     pub(crate) fn set_target(&mut self, target: &str) {

@@ -1,6 +1,7 @@
 //! Nothing is accepted and ignored.
 
 use super::super::{Config, accepted_keys};
+use super::availability_keys;
 use super::fake::{SHA256, SMALLEST, config};
 
 /// Each accepted key with a value that is not its default must change the model; the reference is the same text without it.
@@ -21,7 +22,7 @@ fn no_key_is_accepted_and_ignored() {
     let top = |inside: &str| format!("{SMALLEST}\n{inside}");
     let respond = "respond 200";
     let sha256 = format!("sha256 \"{}\"", SHA256);
-    let examples: Vec<(&str, String, String)> = vec![
+    let mut examples: Vec<(&str, String, String)> = vec![
         ("process/workers", top(""), top("process { workers 3 }")),
         (
             "process/log/level",
@@ -304,11 +305,13 @@ fn no_key_is_accepted_and_ignored() {
             top("demo-origins { tcp-echo \"127.0.0.1:9\" name=\"n\" }"),
         ),
     ];
+    examples.extend(availability_keys::examples());
     for (key, without, with) in &examples {
         let (without, with) = (shape(&config(without)), shape(&config(with)));
         assert_ne!(without, with, "{key} changes nothing");
     }
-    // Holders of other keys, the one key that adds files, and a key with a single value in this version.
+    // Holders of other keys, the one key that adds files, and a key with a single value in this version. A cluster has a queue and
+    // retries without being told so.
     let others = [
         "process",
         "process/log",
@@ -317,6 +320,9 @@ fn no_key_is_accepted_and_ignored() {
         "listener/path-normalization",
         "listener/route/timeouts",
         "cluster/timeouts",
+        "cluster/queue",
+        "cluster/retry",
+        "cluster/circuit-breaker",
         "include",
         "cluster/protocol",
     ];

@@ -114,6 +114,7 @@ fn a_whole_configuration_loads_without_warnings() {
             log level="info" format="text"
             drain-timeout "30s"
         }
+        admin "127.0.0.1:9900"
         plugin "geo-acl" "plugins/geo.wasm" {
             memory-max "16MiB"
             time-max "5ms"
@@ -152,7 +153,15 @@ fn a_whole_configuration_loads_without_warnings() {
             balancer "least-request"
             endpoint "127.0.0.1:9001" weight=2 requests-max=100
             endpoint "127.0.0.1:9002" requests-max=100
+            endpoint "127.0.0.1:9009" backup=#true
+            discover dns="api.internal:8080" refresh="5s"
             protocol "http/1.1"
+            health-check interval="2s" timeout="1s" rise=2 fall=3 { http "/healthz" expect="200-399" }
+            outlier-detection consecutive-failures=5 ejection="30s"
+            queue requests-max=1000 timeout="5s"
+            retry attempts=3 on="connect-failure" budget="20%"
+            affinity cookie="tollgate"
+            slow-start "30s"
             timeouts connect="1s" response="30s" idle="60s"
         }
         cluster "site" { endpoint "127.0.0.1:9001" }
@@ -261,6 +270,7 @@ fn a_file_that_is_not_there_is_a_diagnostic() {
 fn no_text_panics() {
     let seeds = [
         SMALLEST,
+        "cluster \"c\" { discover dns=\"a:1\" nameserver=\"::1\"; retry on=\"5xx\" budget=\"1.5%\"; affinity key=\"{tag:a}\"; health-check { http \"/\" expect=\"2xx\" body=\"a\" } }",
         "plugin \"geo\" \"geo.wasm\" { sha256 \"x\" }\ncluster \"c\" { balancer; endpoint }",
     ];
     for seed in seeds {

@@ -1,5 +1,7 @@
 //! The room as a whole: files in, configuration or diagnostics out.
 
+mod availability;
+mod availability_keys;
 mod every_key;
 mod fake;
 mod load;

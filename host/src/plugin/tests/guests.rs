@@ -12,6 +12,11 @@ pub(super) fn balancer() -> PathBuf {
     bare().join("guest_balancer.wasm")
 }
 
+/// The balancer that imports `measures`.
+pub(super) fn measures() -> PathBuf {
+    bare().join("guest_measures.wasm")
+}
+
 pub(super) fn network() -> PathBuf {
     bare().join("guest_network.wasm")
 }
@@ -29,7 +34,12 @@ fn bare() -> &'static Path {
     BUILT.get_or_init(|| {
         build(
             "wasm32-unknown-unknown",
-            &["guest-hostile", "guest-balancer", "guest-network"],
+            &[
+                "guest-hostile",
+                "guest-balancer",
+                "guest-measures",
+                "guest-network",
+            ],
         )
     })
 }

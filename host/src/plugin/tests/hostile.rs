@@ -23,6 +23,7 @@ fn every_misbehaviour_is_a_fault_of_its_kind_and_of_its_filter_alone() {
         ("framing", FaultKind::BadOutput),
         ("bad-operation", FaultKind::BadOutput),
         ("bad-phase", FaultKind::BadOutput),
+        ("bad-priority", FaultKind::BadOutput),
         ("cut", FaultKind::BadOutput),
         ("reply-status", FaultKind::BadOutput),
         ("reply-header", FaultKind::BadOutput),

@@ -70,6 +70,21 @@ fn edits_of_the_target_and_of_the_status_are_applied() {
 }
 
 #[test]
+fn a_priority_is_applied_and_forgotten_with_the_exchange() {
+    let (mut exchange, verdict) = request(&filter("priority"), simple());
+    let Ok(Verdict::Next(edits)) = verdict else {
+        panic!("not `next`")
+    };
+    assert_eq!(edits.iter().collect::<Vec<_>>(), [Edit::Priority(-2047)]);
+    assert_eq!(exchange.priority, None);
+    edits.apply_request(&mut exchange).expect("applied");
+    assert_eq!(exchange.priority, Some(-2047));
+    let (connection, now) = (exchange.connection.clone(), exchange.now);
+    exchange.begin(2, &connection, [0; 2], now);
+    assert_eq!(exchange.priority, None);
+}
+
+#[test]
 fn replies_and_closing_come_through() {
     let (_, verdict) = request(&filter("reply"), simple());
     let Ok(Verdict::Reply(reply)) = verdict else {

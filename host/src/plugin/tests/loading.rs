@@ -113,6 +113,8 @@ fn imports_that_the_host_does_not_have_are_named() {
     }
     for (name, kind) in [
         ("tollgate:plugin/loads@0.1.0", "http"),
+        ("tollgate:plugin/measures@0.1.0", "http"),
+        ("tollgate:plugin/measures@0.1.0", "network"),
         ("tollgate:plugin/exchange@0.1.0", "balance"),
         ("tollgate:plugin/store@0.1.0", "http"),
     ] {

@@ -1,0 +1,26 @@
+//! Active health checks: one counter per endpoint, the probes that move it, and the task that runs them.
+//!
+//! [`Counter`] is pure and knows neither time nor sockets. [`Prober`] makes one check of one address. [`spawn`] repeats it at the pace
+//! that the [`Subject`] asks for and hands over each result; what a result means for traffic is the subject's business. The room knows
+//! neither clusters, plugins nor filters. It runs on the control thread, never on a worker.
+
+mod connect;
+mod counter;
+mod deadline;
+mod exchange;
+mod failure;
+mod grpc;
+mod http;
+mod pace;
+mod prober;
+mod task;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod trust;
+
+pub use counter::{Counter, Transition};
+pub use failure::{Failure, Stage};
+pub use pace::Pace;
+pub use prober::{Passed, Prober, Target};
+pub use task::{Check, CheckTask, Subject, spawn};

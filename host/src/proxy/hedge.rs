@@ -1,0 +1,275 @@
+//! Hedging: a second attempt beside the first, when the first takes long to answer. The first good answer wins, the other attempt is broken
+//! off (SEMANTICS 43: after a delay, never two at once). Only for requests that are wholly in hand and may be sent twice; the second attempt
+//! is a retry and comes out of the same budget.
+
+use super::attempt::{Answer, Step, cut, unless_down};
+use super::connect::{Ask, Reuse, connect, place_at_once};
+use super::connection::Connection;
+use super::context::RequestContext;
+use super::response::{self, NoAnswer};
+use crate::http::{Parsed, ResponseHead, parse_response};
+use crate::net::buffer::Buffer;
+use crate::net::timer::Timer;
+use crate::upstream::{Dialled, Place};
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+/// Interim responses that are passed over for one attempt.
+const INTERIM_MAX: u32 = 16;
+
+/// An attempt that has a connection.
+pub(super) struct Try {
+    pub dialled: Dialled,
+    pub place: Place,
+}
+
+/// An attempt that has a response head.
+struct Answered {
+    of: Try,
+    /// What came behind the head.
+    input: Buffer,
+    head: ResponseHead,
+    took: Duration,
+}
+
+/// Sends the request to the first endpoint, after the delay to a second one too, and delivers the better answer.
+pub(super) async fn race(
+    step: &Step<'_>,
+    connection: &mut Connection,
+    first: Try,
+    out: &[u8],
+    ctx: &mut RequestContext,
+    ask: &Ask,
+) -> Result<Answer, NoAnswer> {
+    let method = ctx.exchange().request.method().to_owned();
+    let first_id = first.place.endpoint().id();
+    let attempts = Cell::new(0);
+    let timer = connection.timer();
+    timer.set(step.timeout);
+    let won = {
+        let one = answer_of(step, first, out, &method, timer);
+        let other = second(step, out, &method, ask, first_id, &attempts);
+        better(step, connection, one, other, &attempts).await?
+    };
+    ctx.attempts += attempts.get();
+    deliver(step, connection, won, ctx).await
+}
+
+/// The second attempt: after the delay, if the budget has it and there is another endpoint with room. It never fails: it then goes on for
+/// ever, and the first attempt decides.
+async fn second(
+    step: &Step<'_>,
+    out: &[u8],
+    method: &str,
+    ask: &Ask,
+    first: u64,
+    attempts: &Cell<u32>,
+) -> Result<Answered, NoAnswer> {
+    let timer = Timer::new();
+    timer.set(step.tries.policy().hedge_delay.unwrap_or_default());
+    poll_fn(|cx| timer.poll_expired(cx)).await;
+    let cluster = &step.target.cluster;
+    let mut tried = ask.tried.clone();
+    tried.push(first);
+    let ask = Ask {
+        key: ask.key,
+        bound: None,
+        priority: ask.priority,
+        tried,
+    };
+    if !ask.has_other(&cluster.live.view()) || !step.tries.may_hedge() {
+        return std::future::pending().await;
+    }
+    let Some(place) = place_at_once(cluster, &ask) else {
+        return std::future::pending().await;
+    };
+    step.tries.begin();
+    attempts.set(attempts.get() + 1);
+    match connect(cluster, place.endpoint(), Reuse::No, &timer).await {
+        Ok(dialled) => {
+            timer.set(step.timeout);
+            answer_of(step, Try { dialled, place }, out, method, &timer).await
+        }
+        Err(_) => std::future::pending().await,
+    }
+}
+
+/// Sends the request and waits for a final response head.
+async fn answer_of(
+    step: &Step<'_>,
+    mut of: Try,
+    out: &[u8],
+    method: &str,
+    timer: &Timer,
+) -> Result<Answered, NoAnswer> {
+    let began = Instant::now();
+    let endpoint = of.place.endpoint().clone();
+    let (mut input, mut head) = (Buffer::take(), ResponseHead::new());
+    let work = timer.within(exchange(step, &mut of, out, method, &mut input, &mut head));
+    let worked = unless_down(&step.target.cluster, &endpoint, work).await;
+    worked
+        .ok_or(NoAnswer::EndpointDown)?
+        .map_err(|_| NoAnswer::Timeout)??;
+    Ok(Answered {
+        of,
+        input,
+        head,
+        took: began.elapsed(),
+    })
+}
+
+async fn exchange(
+    step: &Step<'_>,
+    of: &mut Try,
+    out: &[u8],
+    method: &str,
+    input: &mut Buffer,
+    head: &mut ResponseHead,
+) -> Result<(), NoAnswer> {
+    let stream = &mut of.dialled.stream;
+    stream.write_all(out).await.map_err(|_| NoAnswer::Lost)?;
+    let mut interim = 0;
+    loop {
+        if !input.is_empty() {
+            match parse_response(input, method, &step.target.limits, head) {
+                Ok(Parsed::Complete { head_len }) => {
+                    input.consume(head_len);
+                    if !head.is_interim() {
+                        return Ok(());
+                    }
+                    head.clear();
+                    interim += 1;
+                    if interim > INTERIM_MAX {
+                        return Err(NoAnswer::Invalid);
+                    }
+                    continue;
+                }
+                Ok(Parsed::Partial) => {}
+                Err(bad) => {
+                    let endpoint = of.place.endpoint();
+                    endpoint.report(&step.target.cluster.name, "invalid response head", &bad);
+                    return Err(NoAnswer::Invalid);
+                }
+            }
+        }
+        match stream.read_buf(&mut **input).await {
+            Ok(0) | Err(_) if input.is_empty() => return Err(NoAnswer::Lost),
+            Ok(0) | Err(_) => return Err(NoAnswer::Cut),
+            Ok(_) => {}
+        }
+    }
+}
+
+/// The first good answer; a bad one only when the other attempt has nothing better.
+async fn better(
+    step: &Step<'_>,
+    connection: &Connection,
+    one: impl Future<Output = Result<Answered, NoAnswer>>,
+    other: impl Future<Output = Result<Answered, NoAnswer>>,
+    attempts: &Cell<u32>,
+) -> Result<Answered, NoAnswer> {
+    let (mut one, mut other) = (pin!(one), pin!(other));
+    let (mut one_left, mut other_left) = (true, true);
+    let kept: RefCell<Option<Result<Answered, NoAnswer>>> = RefCell::new(None);
+    let is_good = |answer: &Result<Answered, NoAnswer>| {
+        let statuses = &step.tries.policy().on.statuses;
+        answer.as_ref().is_ok_and(|answered| {
+            let status = answered.head.status();
+            status < 500 && !statuses.iter().any(|range| range.contains(&status))
+        })
+    };
+    // The better of two that are not good: an answer before none, the first before the second.
+    let keep = |answer: Result<Answered, NoAnswer>| {
+        let mut kept = kept.borrow_mut();
+        if !matches!((&*kept, &answer), (Some(Ok(_)), _) | (Some(Err(_)), Err(_))) {
+            *kept = Some(answer);
+        }
+    };
+    let mut watched = true;
+    let mut gone = |cx: &mut Context<'_>| {
+        if watched && let Poll::Ready(gone) = connection.stream.poll_closed(cx) {
+            watched = gone;
+            return gone;
+        }
+        false
+    };
+    poll_fn(|cx| {
+        if one_left && let Poll::Ready(answer) = one.as_mut().poll(cx) {
+            one_left = false;
+            if is_good(&answer) {
+                return Poll::Ready(answer);
+            }
+            keep(answer);
+        }
+        if other_left && let Poll::Ready(answer) = other.as_mut().poll(cx) {
+            other_left = false;
+            if is_good(&answer) {
+                return Poll::Ready(answer);
+            }
+            keep(answer);
+        }
+        // A second attempt that has not begun is not waited for.
+        let other_runs = other_left && attempts.get() > 0;
+        if !one_left && !other_runs {
+            let kept = kept.borrow_mut().take();
+            return Poll::Ready(kept.unwrap_or(Err(NoAnswer::Lost)));
+        }
+        if gone(cx) {
+            return Poll::Ready(Err(NoAnswer::DownstreamGone));
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+async fn deliver(
+    step: &Step<'_>,
+    connection: &mut Connection,
+    won: Answered,
+    ctx: &mut RequestContext,
+) -> Result<Answer, NoAnswer> {
+    let Answered {
+        mut of,
+        input,
+        head,
+        took,
+    } = won;
+    let status = head.status();
+    ctx.exchange_mut().response = head;
+    ctx.endpoint = Some(of.place.endpoint().clone());
+    ctx.lap();
+    ctx.timers.response_head = Some(took);
+    ctx.judge_answer(&step.target.cluster, status);
+    if step.tries.takes_another_for(status) {
+        return Err(NoAnswer::Status);
+    }
+    let responding = Cell::new(Some(status));
+    let endpoint = of.place.endpoint().clone();
+    let delivered = {
+        let (mut upstream, _) = of.dialled.stream.split();
+        let (_, mut downstream) = connection.stream.split();
+        let register = &connection.register;
+        let work = response::deliver(
+            &mut upstream,
+            &mut downstream,
+            register,
+            input,
+            ctx,
+            step.target,
+        );
+        unless_down(&step.target.cluster, &endpoint, work).await
+    };
+    Ok(Answer {
+        delivery: match delivered {
+            Some(delivery) => delivery?,
+            None => cut(&responding)?,
+        },
+        dialled: of.dialled,
+        place: of.place,
+        sent: true,
+    })
+}

@@ -1,0 +1,200 @@
+//! Mirroring: a copy of a share of a route's requests goes to another cluster; its answers are read and thrown away.
+//!
+//! The copy is what was sent upstream, byte for byte. It never delays the original: it has a task of its own, does not wait in queues, and is
+//! left out when too many are under way or its body is too large to keep.
+
+use super::attempt::Target;
+use super::body::{BodyReader, RequestBody, Wire};
+use super::connect::{Ask, Reuse, connect, place_at_once};
+use super::retry::Tries;
+use crate::http::{BodyLength, Exchange, Limits, Parsed, ResponseHead, parse_response};
+use crate::net::buffer::Buffer;
+use crate::net::timer::Timer;
+use crate::snapshot::Mirror;
+use crate::upstream::{Cluster, Dialled, Place, Verdict, pool};
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+/// Copies under way at once in a worker; beyond it requests are not mirrored.
+const UNDER_WAY_MAX: usize = 1024;
+
+thread_local! {
+    static UNDER_WAY: Cell<usize> = const { Cell::new(0) };
+}
+
+/// A request that is to be mirrored.
+#[derive(Debug)]
+pub(super) struct Order {
+    cluster: Arc<Cluster>,
+    ask: Ask,
+    method: String,
+    limits: Limits,
+    body_bytes_max: u64,
+}
+
+impl Order {
+    /// Draws whether this request is mirrored.
+    pub(super) fn draw(target: &Target, length: BodyLength, exchange: &Exchange) -> Option<Order> {
+        let Mirror {
+            cluster,
+            share,
+            body_bytes_max,
+        } = target.route.mirror.as_ref()?;
+        let too_large = matches!(length, BodyLength::Fixed(length) if length > *body_bytes_max);
+        if fastrand::u32(..10_000) >= share.0 || too_large || exchange.request.upgrade().is_some() {
+            return None;
+        }
+        Some(Order {
+            cluster: cluster.clone(),
+            ask: Ask {
+                key: cluster.picker.key(exchange),
+                bound: None,
+                priority: 0,
+                tried: Vec::new(),
+            },
+            method: exchange.request.method().to_owned(),
+            limits: target.limits,
+            body_bytes_max: *body_bytes_max,
+        })
+    }
+
+    /// Bytes of the body to be kept for it.
+    pub(super) fn body_bytes_max(&self) -> u64 {
+        self.body_bytes_max
+    }
+}
+
+/// Sends the copy if the whole request has gone by; `first` is what was sent first.
+pub(super) fn start(order: Option<Order>, first: &[u8], tries: &Tries<'_>, body: &RequestBody) {
+    let Some(order) = order else { return };
+    let Some(copy) = tries
+        .whole(first, order.body_bytes_max)
+        .filter(|_| body.is_done())
+    else {
+        tracing::debug!(cluster = %order.cluster.name, "not mirrored: its body was too large or did not end");
+        return;
+    };
+    let Some(under_way) = UnderWay::begin() else {
+        return;
+    };
+    tokio::task::spawn_local(async move {
+        let _under_way = under_way;
+        send(&order, copy).await;
+    });
+}
+
+/// One of the copies under way in this worker.
+struct UnderWay;
+
+impl UnderWay {
+    fn begin() -> Option<UnderWay> {
+        let count = UNDER_WAY.get();
+        (count < UNDER_WAY_MAX).then(|| {
+            UNDER_WAY.set(count + 1);
+            UnderWay
+        })
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let _ = UNDER_WAY.try_with(|count| count.set(count.get() - 1));
+    }
+}
+
+async fn send(order: &Order, copy: Vec<u8>) {
+    let cluster = &order.cluster;
+    let Some(place) = place_at_once(cluster, &order.ask) else {
+        return;
+    };
+    let timer = Timer::new();
+    // What goes wrong with connecting has been logged.
+    let Ok(dialled) = connect(cluster, place.endpoint(), Reuse::Any, &timer).await else {
+        cluster.judge(place.endpoint(), Verdict::ConnectFailed, None);
+        return;
+    };
+    let began = Instant::now();
+    let mut exchange = Copied {
+        order,
+        dialled,
+        timer,
+        head: ResponseHead::new(),
+    };
+    match exchange.run(&copy, &place, began).await {
+        Some(true) => {
+            let Dialled { stream, counts, .. } = exchange.dialled;
+            pool::put(place.endpoint(), stream, counts, cluster.idle_timeout);
+        }
+        Some(false) => {}
+        None => cluster.judge(place.endpoint(), Verdict::Reset, None),
+    }
+}
+
+struct Copied<'o> {
+    order: &'o Order,
+    dialled: Dialled,
+    timer: Timer,
+    head: ResponseHead,
+}
+
+impl Copied<'_> {
+    /// Whether the connection may be used again; none without an answer.
+    async fn run(&mut self, copy: &[u8], place: &Place, began: Instant) -> Option<bool> {
+        let cluster = &self.order.cluster;
+        self.timer.set(cluster.response_timeout);
+        let written = self.timer.within(self.dialled.stream.write_all(copy)).await;
+        written.ok()?.ok()?;
+        let mut input = Buffer::take();
+        self.read_head(&mut input).await?;
+        let verdict = Verdict::Answered(self.head.status());
+        cluster.judge(place.endpoint(), verdict, Some(began.elapsed()));
+        if self.head.status() == 101 {
+            return Some(false);
+        }
+        let mut reader = BodyReader::new(self.head.body());
+        let mut thrown_away = Buffer::take();
+        loop {
+            thrown_away.clear();
+            let moved = reader.transfer(&mut input, &mut thrown_away, Wire::Plain);
+            if moved.is_err() {
+                return Some(false);
+            }
+            if reader.is_done() {
+                return Some(self.head.keep_alive() && input.is_empty());
+            }
+            if !self.read(&mut input).await {
+                return Some(false);
+            }
+        }
+    }
+
+    async fn read_head(&mut self, input: &mut Buffer) -> Option<()> {
+        loop {
+            if !input.is_empty() {
+                let limits = &self.order.limits;
+                match parse_response(input, &self.order.method, limits, &mut self.head).ok()? {
+                    Parsed::Complete { head_len } => {
+                        input.consume(head_len);
+                        if !self.head.is_interim() {
+                            return Some(());
+                        }
+                        self.head.clear();
+                        continue;
+                    }
+                    Parsed::Partial => {}
+                }
+            }
+            if !self.read(input).await {
+                return None;
+            }
+        }
+    }
+
+    async fn read(&mut self, input: &mut Buffer) -> bool {
+        self.timer.set(self.order.cluster.response_timeout);
+        let read = self.dialled.stream.read_buf(&mut **input);
+        matches!(self.timer.within(read).await, Ok(Ok(count)) if count > 0)
+    }
+}
