@@ -160,3 +160,6 @@ fn refusal(view: &View, tried: &[u64]) -> PickError {
         false => PickError::None,
     }
 }
+
+#[cfg(test)]
+mod simulation;
