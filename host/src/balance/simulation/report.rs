@@ -21,6 +21,7 @@ pub(super) fn print(results: &Results) {
 }
 
 /// Fails unless the README of each balancer has the table between its marks; writes it there if `UPDATE_SNAPSHOTS` is set.
+/// Elsewhere than on Linux nothing is compared: the moving averages of `peak-ewma` take an exponential whose last digit is the platform's.
 pub(super) fn check_readmes(results: &Results) {
     let update = std::env::var_os("UPDATE_SNAPSHOTS").is_some();
     let mut plugins: Vec<_> = BALANCERS.iter().map(|balancer| balancer.plugin).collect();
@@ -34,7 +35,7 @@ pub(super) fn check_readmes(results: &Results) {
         if update {
             let text = [before, BEGIN, &expected, END, after].concat();
             std::fs::write(&path, text).expect("a writable README");
-        } else {
+        } else if cfg!(target_os = "linux") {
             assert_eq!(
                 found, expected,
                 "{plugin}: UPDATE_SNAPSHOTS=1 writes it anew"

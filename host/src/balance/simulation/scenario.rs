@@ -20,14 +20,14 @@ pub(super) const CLIENTS: usize = 100;
 const MILLI: u64 = 1_000;
 const SECOND: u64 = 1_000 * MILLI;
 /// Microseconds, like every time here.
-pub(super) const DURATION: u64 = 10 * SECOND;
+pub(super) const DURATION: u64 = 6 * SECOND;
 pub(super) const SERVICE_MEAN: u64 = 20 * MILLI;
 /// Of the logarithm of the time of service: the slowest of a hundred takes three and a half times the mean.
 pub(super) const SERVICE_SIGMA: f64 = 0.6;
 pub(super) const THINK_MEAN: u64 = 80 * MILLI;
 pub(super) const FAILURE_TIME: u64 = MILLI;
 pub(super) const RESPONSE_TIMEOUT: u64 = SECOND;
-pub(super) const STALL: std::ops::Range<u64> = 4 * SECOND..7 * SECOND;
+pub(super) const STALL: std::ops::Range<u64> = 2 * SECOND..5 * SECOND;
 
 const EQUAL: Scenario = Scenario {
     name: "equal",
