@@ -3,8 +3,10 @@
 mod acl;
 mod balancers;
 mod chain;
+mod eligible;
 mod files;
 pub(crate) mod guests;
+mod hashing;
 mod headers;
 mod hostile;
 mod request_id;
