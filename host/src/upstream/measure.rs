@@ -39,7 +39,11 @@ impl Measures {
         let (old_latency, old_share) = unpack(old);
         let then = self.written.swap(now, Ordering::Relaxed);
         // The first sample stands for all time before, also when the process is young.
-        let kept = if old == 0 { 0.0 } else { weight_kept(then, now) };
+        let kept = if old == 0 {
+            0.0
+        } else {
+            weight_kept(then, now)
+        };
         let share = old_share * kept + if failed { 1.0 - kept } else { 0.0 };
         let new_latency = latency.map(|latency| latency.as_secs_f32() * 1e6);
         let latency = match new_latency {
