@@ -19,6 +19,8 @@ pub enum RuntimeError {
     NoSuchEndpoint { cluster: String, endpoint: String },
     #[error("cluster `{cluster}` has the endpoint `{endpoint}` already")]
     Exists { cluster: String, endpoint: String },
+    #[error("cluster `{cluster}` has an endpoint with the id `{id}` already")]
+    IdTaken { cluster: String, id: String },
     #[error("cluster `{cluster}` has as many endpoints added at run time as it may have")]
     TooMany { cluster: String },
 }
@@ -167,10 +169,10 @@ impl ClusterState {
         Ok(())
     }
 
-    /// Adds an endpoint, or brings one back that was removed at run time.
+    /// Adds an endpoint. One that was removed at run time comes back as `spec` has it, not as it is written.
     ///
     /// # Errors
-    /// [`RuntimeError::Exists`], [`RuntimeError::TooMany`].
+    /// [`RuntimeError::Exists`], [`RuntimeError::IdTaken`], [`RuntimeError::TooMany`].
     pub fn add(&self, spec: Spec, by: &str) -> Result<(), RuntimeError> {
         let mut shape = self.shape();
         if self.find(&shape, &spec.label).is_ok()
@@ -181,13 +183,18 @@ impl ClusterState {
                 endpoint: spec.label.to_string(),
             });
         }
+        if self.find(&shape, spec.affinity_id()).is_ok() {
+            return Err(RuntimeError::IdTaken {
+                cluster: self.name.to_string(),
+                id: spec.affinity_id().to_owned(),
+            });
+        }
         if shape.added.len() >= ADDED_MAX {
             return Err(RuntimeError::TooMany {
                 cluster: self.name.to_string(),
             });
         }
         tracing::info!(cluster = %self.name, endpoint = %spec.label, by, "endpoint added");
-        shape.removed.remove(&spec.address);
         shape.added.push(spec);
         self.rebuild(&mut shape);
         Ok(())
@@ -203,7 +210,9 @@ impl ClusterState {
         tracing::info!(cluster = %self.name, endpoint, by, "endpoint removed");
         shape.added.retain(|spec| spec.address != address);
         shape.overrides.remove(&address);
-        shape.removed.insert(address);
+        if shape.is_listed(address) {
+            shape.removed.insert(address);
+        }
         self.rebuild(&mut shape);
         Ok(())
     }

@@ -128,6 +128,7 @@ pub(super) struct Shape {
     sources: Vec<String>,
     /// At run time. Bounded by what the operator adds.
     pub(super) added: Vec<Spec>,
+    /// Of those that were written or found then; who was added is just gone.
     pub(super) removed: HashSet<SocketAddr>,
     pub(super) overrides: HashMap<SocketAddr, Override>,
     pub(super) members: Vec<Member>,
@@ -209,21 +210,17 @@ impl ClusterState {
         self.shape().found.contains_key(&source_name(source))
     }
 
-    /// The list of endpoints anew: what is written, found and added, each address once, without what was removed.
+    /// The list of endpoints anew: what is written or found and was not removed, and what was added, each address once.
     pub(super) fn rebuild(&self, shape: &mut Shape) {
         let mut known: HashMap<SocketAddr, Arc<EndpointState>> = HashMap::new();
         for member in &shape.members {
             known.insert(member.spec.address, member.state.clone());
         }
-        let found = shape
-            .sources
-            .iter()
-            .filter_map(|source| shape.found.get(source))
-            .flatten();
-        let specs = shape.written.iter().chain(found).chain(&shape.added);
+        let stays = |spec: &&Spec| !shape.removed.contains(&spec.address);
+        let specs = shape.listed().filter(stays).chain(&shape.added);
         let mut seen = HashSet::new();
         let specs: Vec<Spec> = specs
-            .filter(|spec| !shape.removed.contains(&spec.address) && seen.insert(spec.address))
+            .filter(|spec| seen.insert(spec.address))
             .cloned()
             .collect();
         let members: Vec<Member> = specs
@@ -467,6 +464,17 @@ fn source_name(source: &Discovery) -> String {
 }
 
 impl Shape {
+    /// What is written or found, in the order of the configuration.
+    fn listed(&self) -> impl Iterator<Item = &Spec> {
+        let sources = self.sources.iter();
+        let found = sources.filter_map(|source| self.found.get(source));
+        self.written.iter().chain(found.flatten())
+    }
+
+    pub(super) fn is_listed(&self, address: SocketAddr) -> bool {
+        self.listed().any(|spec| spec.address == address)
+    }
+
     pub(super) fn said(&self, address: SocketAddr) -> Override {
         self.overrides.get(&address).copied().unwrap_or_default()
     }
