@@ -18,7 +18,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 /// Connections at once; more wait in the kernel.
@@ -64,7 +65,14 @@ async fn rest(error: &io::Error) {
     }
 }
 
-async fn serve_connection(stream: TcpStream, peer: SocketAddr, operations: Arc<dyn Operations>) {
+/// One connection to its end, over any byte stream.
+pub(super) async fn serve_connection<S>(
+    stream: S,
+    peer: SocketAddr,
+    operations: Arc<dyn Operations>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let by = format!("admin {peer}");
     let service = service_fn(|request| answer(request, &*operations, &by));
     let stream = TokioIo::new(TimedWrites::new(stream, TIMEOUT));

@@ -5,19 +5,18 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
 /// A stream whose writes fail when the peer has taken nothing for `timeout`.
-pub(super) struct TimedWrites {
-    stream: TcpStream,
+pub(super) struct TimedWrites<S> {
+    stream: S,
     timeout: Duration,
     /// While a write waits.
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
-impl TimedWrites {
-    pub(super) fn new(stream: TcpStream, timeout: Duration) -> TimedWrites {
+impl<S> TimedWrites<S> {
+    pub(super) fn new(stream: S, timeout: Duration) -> TimedWrites<S> {
         TimedWrites {
             stream,
             timeout,
@@ -33,7 +32,7 @@ impl TimedWrites {
     }
 }
 
-impl AsyncRead for TimedWrites {
+impl<S: AsyncRead + Unpin> AsyncRead for TimedWrites<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -43,7 +42,7 @@ impl AsyncRead for TimedWrites {
     }
 }
 
-impl AsyncWrite for TimedWrites {
+impl<S: AsyncWrite + Unpin> AsyncWrite for TimedWrites<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -71,21 +70,35 @@ impl AsyncWrite for TimedWrites {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::io::AsyncWriteExt;
-    use tokio::net::TcpListener;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+    /// A peer that eight bytes can be on the way to, and a stream to it that gives up after 10 s.
+    fn pair() -> (DuplexStream, TimedWrites<DuplexStream>) {
+        let (peer, stream) = duplex(8);
+        (peer, TimedWrites::new(stream, Duration::from_secs(10)))
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_peer_that_reads_nothing_is_given_up() {
-        let listener = TcpListener::bind("127.0.0.1:0")
-            .await
-            .expect("a port is free");
-        let address = listener.local_addr().expect("it is bound");
-        let _peer = TcpStream::connect(address).await.expect("it listens");
-        let (stream, _) = listener.accept().await.expect("the peer has connected");
-        let mut stream = TimedWrites::new(stream, Duration::from_secs(10));
-        // More than any socket buffer takes.
-        let bytes = vec![0; 64 << 20];
-        let error = stream.write_all(&bytes).await.expect_err("nobody reads");
+        let (_peer, mut stream) = pair();
+        let began = tokio::time::Instant::now();
+        assert!(stream.write_all(&[0; 8]).await.is_ok());
+        let error = stream.write_all(&[0]).await.expect_err("nobody reads");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(began.elapsed().as_secs(), 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_reads_now_and_then_is_not() {
+        let (mut peer, mut stream) = pair();
+        let reading = async {
+            for _ in 0..5 {
+                sleep(Duration::from_secs(9)).await;
+                peer.read_exact(&mut [0; 8]).await?;
+            }
+            io::Result::Ok(())
+        };
+        let done = tokio::try_join!(stream.write_all(&[0; 40]), reading);
+        assert!(done.is_ok(), "{done:?}");
     }
 }

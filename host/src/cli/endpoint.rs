@@ -51,11 +51,7 @@ enum EndpointCommand {
         target: Target,
     },
     /// Change an endpoint's weight: 0 to 256, or a share of the written one; 100% takes the written one again.
-    Weight {
-        /// The endpoint, also as CLUSTER/ENDPOINT, and its weight: 50 or 50%.
-        #[arg(required = true, num_args = 2..=3, value_name = "CLUSTER ENDPOINT WEIGHT")]
-        words: Vec<String>,
-    },
+    Weight(TargetAndWeight),
     /// Add an endpoint, until the process ends.
     Add(NewEndpoint),
     /// Take an endpoint off the list, until the process ends or it is added again. What it serves goes on.
@@ -68,9 +64,25 @@ enum EndpointCommand {
 /// One endpoint.
 #[derive(Debug, Args)]
 struct Target {
-    /// The endpoint as it is written, its address or its id; also in one word: CLUSTER/ENDPOINT.
-    #[arg(required = true, num_args = 1..=2, value_name = "CLUSTER ENDPOINT")]
-    words: Vec<String>,
+    /// The cluster; or cluster and endpoint in one word: CLUSTER/ENDPOINT.
+    #[arg(value_name = "CLUSTER")]
+    first: String,
+    /// The endpoint as it is written, its address or its id.
+    #[arg(value_name = "ENDPOINT")]
+    second: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct TargetAndWeight {
+    /// The cluster; or cluster and endpoint in one word: CLUSTER/ENDPOINT.
+    #[arg(value_name = "CLUSTER")]
+    first: String,
+    /// The endpoint as it is written, its address or its id.
+    #[arg(value_name = "ENDPOINT")]
+    second: String,
+    /// Such as 50 or 50%.
+    #[arg(value_name = "WEIGHT")]
+    third: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -125,7 +137,7 @@ fn read_admin(file: &Path) -> Result<Vec<SocketAddr>, String> {
 impl EndpointCommand {
     fn ask(&self) -> Result<Ask, Failure> {
         let verb = |target: &Target, verb: &str, body: Option<Value>| {
-            let path = format!("{}/{verb}", target.path()?);
+            let path = format!("{}/{verb}", path(target.names()?)?);
             Ok(ask(Method::POST, path, body))
         };
         match self {
@@ -142,16 +154,17 @@ impl EndpointCommand {
             }
             EndpointCommand::Ready { target } => verb(target, "ready", None),
             EndpointCommand::Maintain { target } => verb(target, "maintain", None),
-            EndpointCommand::Weight { words } => {
-                let (endpoint, weight) = target_and_weight(words)?;
-                let body = json!({ "weight": weight.to_json() });
-                Ok(ask(Method::PATCH, path(endpoint)?, Some(body)))
+            EndpointCommand::Weight(words) => {
+                let body = json!({ "weight": words.weight()?.to_json() });
+                Ok(ask(Method::PATCH, path(words.names()?)?, Some(body)))
             }
             EndpointCommand::Add(new) => {
                 let path = format!("{}/endpoints", cluster_path(&new.cluster)?);
                 Ok(ask(Method::POST, path, Some(new.to_json())))
             }
-            EndpointCommand::Remove { target } => Ok(ask(Method::DELETE, target.path()?, None)),
+            EndpointCommand::Remove { target } => {
+                Ok(ask(Method::DELETE, path(target.names()?)?, None))
+            }
         }
     }
 
@@ -169,19 +182,30 @@ impl EndpointCommand {
             EndpointCommand::Remove { .. } => Ok("removed\n".to_owned()),
             EndpointCommand::Drain { target, .. }
             | EndpointCommand::Ready { target }
-            | EndpointCommand::Maintain { target } => line(names(&target.words)?.0, answer),
-            EndpointCommand::Weight { words } => {
-                let (target, _) = target_and_weight(words)?;
-                line(names(target)?.0, answer)
-            }
+            | EndpointCommand::Maintain { target } => line(target.names()?.0, answer),
+            EndpointCommand::Weight(words) => line(words.names()?.0, answer),
             EndpointCommand::Add(new) => line(&new.cluster, answer),
         }
     }
 }
 
 impl Target {
-    fn path(&self) -> Result<String, Failure> {
-        path(&self.words)
+    fn names(&self) -> Result<Names<'_>, Failure> {
+        names(&self.first, self.second.as_deref())
+    }
+}
+
+impl TargetAndWeight {
+    fn names(&self) -> Result<Names<'_>, Failure> {
+        let endpoint = self.third.is_some().then_some(self.second.as_str());
+        names(&self.first, endpoint)
+    }
+
+    /// The last word.
+    fn weight(&self) -> Result<Weight, Failure> {
+        let text = self.third.as_ref().unwrap_or(&self.second);
+        text.parse()
+            .map_err(|error| Failure::Usage(format!("`{text}`: {error}")))
     }
 }
 
@@ -216,37 +240,27 @@ fn cluster_path(cluster: &str) -> Result<String, Failure> {
     }
 }
 
-fn path(words: &[String]) -> Result<String, Failure> {
-    let (cluster, endpoint) = names(words)?;
+fn path((cluster, endpoint): Names<'_>) -> Result<String, Failure> {
     let cluster = cluster_path(cluster)?;
     Ok(format!("{cluster}/endpoints/{}", encode_segment(endpoint)))
 }
 
-/// Cluster and endpoint, of two words or of one with a slash; neither is empty.
-fn names(words: &[String]) -> Result<(&str, &str), Failure> {
-    let names = match words {
-        [cluster, endpoint] => Some((cluster.as_str(), endpoint.as_str())),
-        [both] => both.split_once('/'),
-        _ => None,
+/// A cluster and an endpoint of it; neither is empty.
+type Names<'a> = (&'a str, &'a str);
+
+/// Of two words, or of one with a slash.
+fn names<'a>(first: &'a str, second: Option<&'a str>) -> Result<Names<'a>, Failure> {
+    let names = match second {
+        Some(endpoint) => Some((first, endpoint)),
+        None => first.split_once('/'),
     };
     names
         .filter(|(cluster, endpoint)| !cluster.is_empty() && !endpoint.is_empty())
         .ok_or_else(|| {
-            let words = words.join(" ");
             Failure::Usage(format!(
-                "`{words}` names no endpoint: CLUSTER ENDPOINT, or CLUSTER/ENDPOINT in one word"
+                "`{first}` names no endpoint: CLUSTER ENDPOINT, or CLUSTER/ENDPOINT in one word"
             ))
         })
-}
-
-fn target_and_weight(words: &[String]) -> Result<(&[String], Weight), Failure> {
-    let (weight, target) = words
-        .split_last()
-        .ok_or_else(|| Failure::Usage("a weight is missing".to_owned()))?;
-    let weight = weight
-        .parse()
-        .map_err(|error| Failure::Usage(format!("`{weight}`: {error}")))?;
-    Ok((target, weight))
 }
 
 /// The text of a duration that the proxy will understand.

@@ -92,6 +92,15 @@ impl<'a> Decoder<'a> {
         }
     }
 
+    /// The item with a number as its text: for statuses, of which one alone is written like a number.
+    pub(super) fn as_text(item: &Item) -> Item {
+        let mut item = item.clone();
+        if let Scalar::Integer(number) = &item.value {
+            item.value = Scalar::Text(number.to_string());
+        }
+        item
+    }
+
     /// The node's first argument, which must be a string. Its absence is the shape check's to report.
     pub(super) fn first_text(&mut self, node: &Node) -> Option<Spanned<String>> {
         self.text(node.arguments.first()?)

@@ -89,7 +89,7 @@ impl Decoder<'_> {
         let host = node.property("host");
         let host = host.and_then(|item| self.parsed(item, parse_authority));
         let expect = node.property("expect");
-        let expect = expect.and_then(|item| self.parsed(item, parse_expected));
+        let expect = expect.and_then(|item| self.parsed(&Self::as_text(item), parse_expected));
         let body = node.property("body");
         if let Some(item) = body.filter(|_| method == "HEAD") {
             self.error(item.place, "the response to HEAD has no body");

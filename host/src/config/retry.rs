@@ -77,7 +77,9 @@ impl Decoder<'_> {
     }
 
     fn retry_conditions(&mut self, item: &Item, on: &mut RetryOn) {
-        let Some(text) = self.text(item) else { return };
+        let Some(text) = self.text(&Self::as_text(item)) else {
+            return;
+        };
         for word in words(&text.value) {
             if let Err((message, help)) = on.add(word) {
                 self.diagnostics.error(text.place, message, help);

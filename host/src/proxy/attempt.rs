@@ -1,7 +1,9 @@
 //! One request to an endpoint: take a place, connect or reuse, send, and try again where [`retry`](super::retry) says so.
 
 use super::body::RequestBody;
-use super::connect::{Ask, Downstream, Reuse, connect, count_request, take_place};
+use super::connect::{
+    Ask, Downstream, Reuse, connect, count_request, take_at_once, take_place,
+};
 use super::connection::Connection;
 use super::context::RequestContext;
 use super::http::{Ended, Next};
@@ -18,7 +20,7 @@ use crate::snapshot::Route;
 use crate::upstream::{Cluster, Dialled, EndpointState, Place, pool};
 use std::cell::Cell;
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -80,7 +82,7 @@ pub(super) async fn run(
         tries.begin();
         let place = place_for(connection, ctx, target, &mut ask).await?;
         let endpoint = place.endpoint().clone();
-        let began = Instant::now();
+        let began = ctx.mark;
         let step = Step {
             target,
             tries: &tries,
@@ -172,18 +174,24 @@ async fn place_for(
     ask: &mut Ask,
 ) -> Result<Place, Stop> {
     ctx.lap();
-    let downstream = Downstream {
-        timer: connection.timer(),
-        stream: &connection.stream,
+    let waited = ctx.timers.queue.get_or_insert_default();
+    let place = match take_at_once(&target.cluster, ask) {
+        Some(place) => place,
+        None => {
+            let downstream = Downstream {
+                timer: connection.timer(),
+                stream: &connection.stream,
+            };
+            let began = Instant::now();
+            let place = take_place(&target.cluster, ask, downstream).await;
+            *waited += began.elapsed();
+            ctx.lap();
+            place?
+        }
     };
-    let place = take_place(&target.cluster, ask, downstream).await;
-    let waited = ctx.lap();
-    *ctx.timers.queue.get_or_insert_default() += waited;
-    if let Ok(place) = &place {
-        ctx.attempts += 1;
-        ctx.endpoint = Some(place.endpoint().clone());
-    }
-    place
+    ctx.attempts += 1;
+    ctx.endpoint = Some(place.endpoint().clone());
+    Ok(place)
 }
 
 /// A connection for the request, likewise.
@@ -258,21 +266,25 @@ impl Step<'_> {
         if self.tries.policy().hedge_delay.is_some() && body.is_done() && self.tries.is_repeatable()
         {
             let first = hedge::Try { dialled, place };
-            return hedge::race(self, connection, first, out, ctx, ask).await;
+            // Boxed, since it is rare and its state would make that of every request larger.
+            return Box::pin(hedge::race(self, connection, first, out, ctx, ask)).await;
         }
         let responding = Cell::new(None);
-        let exchanged = exchange(
-            connection,
-            &mut dialled,
-            out,
-            input,
-            body,
-            ctx,
-            self,
-            sent,
-            &responding,
-        );
-        let delivery = match unless_cut(self, exchanged).await {
+        let delivery = {
+            let exchanged = pin!(exchange(
+                connection,
+                &mut dialled,
+                out,
+                input,
+                body,
+                ctx,
+                self,
+                sent,
+                &responding,
+            ));
+            unless_down(&self.target.cluster, self.endpoint, exchanged).await
+        };
+        let delivery = match delivery {
             Some(delivery) => delivery?,
             None => cut(&responding)?,
         };
@@ -295,20 +307,15 @@ pub(super) fn cut(responding: &Cell<Option<u16>>) -> Result<Delivery, NoAnswer> 
 }
 
 /// `work`, or none when the endpoint goes down first and its sessions are to be closed then.
-pub(super) async fn unless_cut<T>(step: &Step<'_>, work: impl Future<Output = T>) -> Option<T> {
-    unless_down(&step.target.cluster, step.endpoint, work).await
-}
-
-/// As [`unless_cut`], outside an attempt.
 pub(super) async fn unless_down<T>(
     cluster: &Cluster,
     endpoint: &EndpointState,
-    work: impl Future<Output = T>,
+    mut work: Pin<&mut impl Future<Output = T>>,
 ) -> Option<T> {
     if cluster.on_down == OnDown::Keep {
         return Some(work.await);
     }
-    let (mut work, mut cut) = (pin!(work), pin!(endpoint.cut.notified()));
+    let mut cut = pin!(endpoint.cut.notified());
     std::future::poll_fn(|cx| {
         if let Poll::Ready(done) = work.as_mut().poll(cx) {
             return Poll::Ready(Some(done));
@@ -511,7 +518,7 @@ async fn conclude(
         }
         Delivered::Switched { early } => {
             let idle = target.timeouts.tunnel;
-            let tunnel = tunnel::run(connection, &mut dialled.stream, early, input, idle);
+            let tunnel = pin!(tunnel::run(connection, &mut dialled.stream, early, input, idle));
             let ran = unless_down(&target.cluster, place.endpoint(), tunnel).await;
             let outcome = ran.unwrap_or(Outcome::EndpointDown);
             ctx.timers.data = Some(ctx.lap());

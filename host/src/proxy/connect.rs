@@ -88,7 +88,7 @@ pub(super) async fn take_place(
 }
 
 /// Takes a place without waiting.
-pub(super) fn place_at_once(cluster: &Cluster, ask: &Ask) -> Option<Place> {
+pub(super) fn take_at_once(cluster: &Cluster, ask: &Ask) -> Option<Place> {
     match place_now(cluster, ask) {
         Now::Taken(place) => Some(place),
         Now::WaitFor(_) | Now::Refused(_) => None,

@@ -3,7 +3,7 @@
 //! is a retry and comes out of the same budget.
 
 use super::attempt::{Answer, Step, cut, unless_down};
-use super::connect::{Ask, Reuse, connect, place_at_once};
+use super::connect::{Ask, Reuse, connect, take_at_once};
 use super::connection::Connection;
 use super::context::RequestContext;
 use super::response::{self, NoAnswer};
@@ -84,7 +84,7 @@ async fn second(
     if !ask.has_other(&cluster.live.view()) || !step.tries.may_hedge() {
         return std::future::pending().await;
     }
-    let Some(place) = place_at_once(cluster, &ask) else {
+    let Some(place) = take_at_once(cluster, &ask) else {
         return std::future::pending().await;
     };
     step.tries.begin();
@@ -109,8 +109,11 @@ async fn answer_of(
     let began = Instant::now();
     let endpoint = of.place.endpoint().clone();
     let (mut input, mut head) = (Buffer::take(), ResponseHead::new());
-    let work = timer.within(exchange(step, &mut of, out, method, &mut input, &mut head));
-    let worked = unless_down(&step.target.cluster, &endpoint, work).await;
+    let worked = {
+        let work = exchange(step, &mut of, out, method, &mut input, &mut head);
+        let work = pin!(timer.within(work));
+        unless_down(&step.target.cluster, &endpoint, work).await
+    };
     worked
         .ok_or(NoAnswer::EndpointDown)?
         .map_err(|_| NoAnswer::Timeout)??;
@@ -253,14 +256,14 @@ async fn deliver(
         let (mut upstream, _) = of.dialled.stream.split();
         let (_, mut downstream) = connection.stream.split();
         let register = &connection.register;
-        let work = response::deliver(
+        let work = pin!(response::deliver(
             &mut upstream,
             &mut downstream,
             register,
             input,
             ctx,
             step.target,
-        );
+        ));
         unless_down(&step.target.cluster, &endpoint, work).await
     };
     Ok(Answer {

@@ -5,7 +5,7 @@
 
 use super::attempt::Target;
 use super::body::{BodyReader, RequestBody, Wire};
-use super::connect::{Ask, Reuse, connect, place_at_once};
+use super::connect::{Ask, Reuse, connect, take_at_once};
 use super::retry::Tries;
 use crate::http::{BodyLength, Exchange, Limits, Parsed, ResponseHead, parse_response};
 use crate::net::buffer::Buffer;
@@ -106,7 +106,7 @@ impl Drop for UnderWay {
 
 async fn send(order: &Order, copy: Vec<u8>) {
     let cluster = &order.cluster;
-    let Some(place) = place_at_once(cluster, &order.ask) else {
+    let Some(place) = take_at_once(cluster, &order.ask) else {
         return;
     };
     let timer = Timer::new();

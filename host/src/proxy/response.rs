@@ -82,6 +82,10 @@ pub(super) enum Delivered {
 
 /// Receives the response and delivers it downstream. `watched` is the downstream's other direction while nothing else reads it: if the
 /// downstream leaves, so do we.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one step of the spine, over both sides"
+)]
 pub(super) async fn receive(
     upstream: &mut ReadHalf<'_>,
     downstream: &mut WriteHalf<'_>,

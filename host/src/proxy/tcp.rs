@@ -39,8 +39,12 @@ pub async fn serve_connection(mut connection: Connection, bound: Rc<Bound>) {
     let mut course = Course::default();
     let outcome = match reach(&connection, &cluster, priority, &mut course).await {
         Ok(reached) => {
-            let relayed = Box::pin(carry(&mut connection, reached.dialled.stream, idle, &moved));
-            let relayed = unless_down(&cluster, reached.place.endpoint(), relayed).await;
+            let endpoint = reached.place.endpoint().clone();
+            let stream = reached.dialled.stream;
+            let relayed = {
+                let mut relayed = Box::pin(carry(&mut connection, stream, idle, &moved));
+                unless_down(&cluster, &endpoint, relayed.as_mut()).await
+            };
             relayed.unwrap_or_else(|| {
                 connection.stream.reset_on_close();
                 Outcome::EndpointDown

@@ -3,6 +3,10 @@
 //! Latency times requests in flight is tower's `load/peak_ewma.rs`, after Finagle; the host measures the latency as that does, so that one slow
 //! answer counts at once. The penalty is ours: without it an endpoint that fails fast looks fast and draws the traffic. The divisor lets
 //! an endpoint of twice the weight hold twice the requests at the same cost.
+//!
+//! An endpoint that was never measured costs nothing while it serves nothing, so that it is measured; from then on until its first answer it
+//! is taken for one of the default latency. So a new endpoint gets one request to show what it can, neither a flood nor, beside fast ones,
+//! nothing at all.
 
 use std::time::Duration;
 
@@ -30,7 +34,11 @@ impl Cost {
     /// In seconds per weight; none when the endpoint cannot take the request. Always finite: measures, settings and weights are bounded.
     pub(crate) fn of(&self, measure: &Measure, weight: u32) -> Option<f64> {
         let requests = f64::from(measure.requests?) + 1.0;
-        let latency = measure.latency.unwrap_or(self.default_latency);
+        let latency = match measure.latency {
+            Some(latency) => latency,
+            None if measure.requests == Some(0) => Duration::ZERO,
+            None => self.default_latency,
+        };
         let charged = latency.as_secs_f64() + self.penalty * measure.failure_share;
         Some(charged * requests / f64::from(weight.max(1)))
     }
@@ -48,6 +56,13 @@ mod tests {
         }
     }
 
+    fn unmeasured(requests: u32) -> Measure {
+        Measure {
+            requests: Some(requests),
+            ..Measure::UNKNOWN
+        }
+    }
+
     #[test]
     fn costs_are_those_of_the_formula() {
         let cost = Cost::new(Duration::from_millis(30), Duration::from_secs(1));
@@ -57,8 +72,9 @@ mod tests {
             (measure(10, 0.0, 9), 4, Some(0.025)),
             (measure(10, 0.2, 0), 1, Some(0.210)),
             (measure(10, 1.0, 1), 2, Some(1.010)),
-            (Measure::UNKNOWN, 1, Some(0.030)),
-            (Measure::UNKNOWN, 0, Some(0.030)),
+            (Measure::UNKNOWN, 1, Some(0.0)),
+            (unmeasured(1), 1, Some(0.060)),
+            (unmeasured(1), 0, Some(0.060)),
             (Measure::UNAVAILABLE, 1, None),
         ];
         for (measure, weight, expected) in cases {

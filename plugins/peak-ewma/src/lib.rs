@@ -17,7 +17,7 @@ const DRAWS_MAX: usize = 4;
 /// Its settings.
 #[derive(Settings)]
 pub struct PeakEwmaSettings {
-    /// What an endpoint is taken for that was never measured, at least 1us.
+    /// What an endpoint is taken for while it serves its first request, at least 1us.
     #[setting(default = "30ms")]
     default_latency: Duration,
     /// Added to the latency of an endpoint that only fails; for others their share of it.

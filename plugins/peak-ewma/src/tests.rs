@@ -55,10 +55,17 @@ fn the_slowest_is_never_picked_nor_is_the_one_that_fails() {
 }
 
 #[test]
-fn the_never_measured_count_as_thirty_milliseconds() {
-    let new = Measure::UNKNOWN;
-    assert_eq!(shares(&[1, 1], &[new, measure(29, 0.0, 0)]), [0, 10_000]);
-    assert_eq!(shares(&[1, 1], &[new, measure(31, 0.0, 0)]), [10_000, 0]);
+fn the_never_measured_get_one_request_and_then_count_as_thirty_milliseconds() {
+    assert_eq!(
+        shares(&[1, 1], &[Measure::UNKNOWN, measure(1, 0.0, 0)]),
+        [10_000, 0]
+    );
+    let new = Measure {
+        requests: Some(1),
+        ..Measure::UNKNOWN
+    };
+    assert_eq!(shares(&[1, 1], &[new, measure(29, 0.0, 1)]), [0, 10_000]);
+    assert_eq!(shares(&[1, 1], &[new, measure(31, 0.0, 1)]), [10_000, 0]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use fake::Fake;
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
@@ -82,7 +82,7 @@ impl Running {
     }
 }
 
-async fn read(mut stream: TcpStream) -> Option<Response> {
+async fn read(mut stream: impl AsyncRead + Unpin) -> Option<Response> {
     let mut bytes = Vec::new();
     // A reset after the answer is as good an end as any.
     let _ = stream.read_to_end(&mut bytes).await;
