@@ -1,8 +1,9 @@
 //! Endpoints that are not written down: from a name server and from files, while the proxy runs.
 
-use super::admin::{holding, shares, start, text, these};
+use super::admin::{ask_until, holding, more, shares, start, text, these};
 use crate::harness::{Admin, Gate, NameServer, Origin, Proxy, config, endpoint_path, wait};
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Log lines when a source fails, and when it answers again.
 const FAILED: &str = "discovery failed; what was found last stays";
@@ -329,6 +330,49 @@ fn health_and_orders_stay_when_others_come_and_go() {
         (&drained["state"], &drained["history"])
     );
     assert_eq!(shares(&proxy, 4), these(&[("well", 2), ("new", 2)]));
+}
+
+#[test]
+fn what_an_operator_removed_is_not_found_again() {
+    let [a, b, c] = ["a", "b", "c"].map(Origin::named);
+    let list = format!("[\"{a}\", \"{b}\"]");
+    let (proxy, admin) = start_with(&[("list.json", &list)], "discover file=\"list.json\"");
+    admin.told("DELETE", &endpoint_path("c", &b), "");
+    for (now, expected) in [
+        (format!("[\"{a}\", \"{b}\", \"{c}\"]"), [&a, &c].as_slice()),
+        (format!("[\"{c}\"]"), &[&c]),
+        (format!("[\"{b}\", \"{a}\"]"), &[&a]),
+    ] {
+        proxy.replace_file("list.json", now.as_bytes());
+        let expected: Vec<_> = expected.iter().map(|one| *one as &dyn ToString).collect();
+        admin.wait_for_endpoints("c", &expected);
+    }
+    let body = format!(r#"{{"address":"{b}"}}"#);
+    admin.told("POST", "/api/v1/clusters/c/endpoints", &body);
+    assert_eq!(shares(&proxy, 4), these(&[("a", 2), ("b", 2)]));
+}
+
+#[test]
+fn a_list_that_changes_fails_no_request() {
+    let (a, b) = (Origin::named("a"), Origin::named("b"));
+    let both = format!("[\"{a}\", \"{b}\"]");
+    let (proxy, admin) = start_with(&[("list.json", &both)], "discover file=\"list.json\"");
+    let (over, asked) = (AtomicBool::new(false), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        let askers: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| ask_until(&proxy, &over, &asked)))
+            .collect();
+        for one in [&a, &b, &a, &b] {
+            proxy.replace_file("list.json", format!("[\"{one}\"]").as_bytes());
+            admin.wait_for_endpoints("c", &[one]);
+            more(&asked, 8);
+        }
+        over.store(true, Ordering::Relaxed);
+        for asker in askers {
+            let failed = asker.join().expect("it asks and counts");
+            assert_eq!(failed, Vec::<String>::new());
+        }
+    });
 }
 
 #[test]
