@@ -1,7 +1,9 @@
 //! Endpoints that are not written down: from a name server and from files, while the proxy runs.
 
 use super::admin::{ask_until, holding, more, shares, start, text, these};
-use crate::harness::{Admin, Gate, NameServer, Origin, Proxy, config, endpoint_path, wait};
+use crate::harness::{
+    Admin, Gate, NameServer, Origin, Proxy, closed_port, config, endpoint_path, wait,
+};
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -485,6 +487,36 @@ fn written_and_found_endpoints_serve_together_until_the_source_is_taken_away() {
     let written = format!("endpoint \"{a}\"");
     proxy.reload(&text(&written)).expect("it is valid");
     assert_eq!(shares(&proxy, 3), these(&[("a", 3)]));
+}
+
+/// Nothing but the list holds on to an endpoint that nobody speaks to, so a list without it, if only for a moment, shows.
+#[test]
+fn an_endpoint_keeps_its_state_when_it_is_found_instead_of_written() {
+    let ((_held, closed), well) = (closed_port(), Origin::named("well"));
+    let json = format!("[\"{closed}\", \"{well}\"]");
+    let kdl = format!("endpoint \"{closed}\"\nendpoint \"{well}\"\n");
+    let whole = |endpoints: &str| {
+        format!(
+            "{endpoints}\noutlier-detection consecutive-connect-failures=1 ejection=\"1h\" ejection-max=\"1h\""
+        )
+    };
+    let files = [("list.json", json.as_str()), ("list.kdl", &kdl)];
+    let (proxy, admin) = start_with(&files, &whole(&kdl));
+    assert_eq!(shares(&proxy, 2), these(&[("well", 2)]));
+    let ejected = admin.endpoint("c", &closed);
+    assert_eq!(ejected["state"], "ejected");
+    for endpoints in [
+        "discover file=\"list.json\"",
+        "discover file=\"list.kdl\"",
+        &kdl,
+    ] {
+        proxy.reload(&text(&whole(endpoints))).expect("it is valid");
+        let now = admin.endpoint("c", &closed);
+        assert_eq!(now["state"], "ejected", "{endpoints}");
+        assert_eq!(now["history"], ejected["history"], "{endpoints}");
+        assert_eq!(shares(&proxy, 2), these(&[("well", 2)]), "{endpoints}");
+    }
+    assert_eq!(well.connections(), 1);
 }
 
 #[test]

@@ -327,11 +327,10 @@ impl Control {
             tracing::warn!("`workers` changes with the next start; everything else is in force");
         }
         self.logging.set(level(config), format(config));
+        let mut looked = built.looked;
         for cluster in &built.snapshot.clusters {
-            cluster.activate();
-        }
-        for (cluster, source, found) in built.looked {
-            cluster.live.discovered(&source, found);
+            let looked = looked.extract_if(.., |(of, _, _)| Arc::ptr_eq(of, cluster));
+            cluster.activate(looked.map(|(_, source, found)| (source, found)));
         }
         self.tending.apply(&built.snapshot);
         let answers: Vec<_> = self

@@ -61,10 +61,10 @@ impl Spec {
 }
 
 impl Cluster {
-    /// Puts what this generation says into force.
-    pub fn activate(&self) {
+    /// Puts what this generation says into force. `looked` is what sources answered that are new with it.
+    pub fn activate(&self, looked: impl Iterator<Item = (Discovery, Vec<Spec>)>) {
         self.live
-            .activate(&self.rules, &self.endpoints, &self.discovery);
+            .activate(&self.rules, &self.endpoints, &self.discovery, looked);
     }
 
     /// How long a request may wait for a place.

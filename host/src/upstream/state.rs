@@ -177,7 +177,16 @@ impl ClusterState {
     }
 
     /// Puts a generation's list of endpoints and its rules into force. What was found or added at run time stays.
-    pub fn activate(&self, rules: &Rules, written: &[Spec], discovery: &[Discovery]) {
+    ///
+    /// What the sources answered that are new with it, `looked`, is there from the first moment on: an endpoint that was written and now is
+    /// found never leaves the list, so it keeps its state, and no request meets a list without it.
+    pub fn activate(
+        &self,
+        rules: &Rules,
+        written: &[Spec],
+        discovery: &[Discovery],
+        looked: impl Iterator<Item = (Discovery, Vec<Spec>)>,
+    ) {
         if let Some(config::Affinity::Table(table)) = &rules.affinity {
             self.table.configure(table.size, table.expiry);
         }
@@ -187,6 +196,9 @@ impl ClusterState {
         shape.sources = discovery.iter().map(source_name).collect();
         let sources: HashSet<_> = shape.sources.iter().cloned().collect();
         shape.found.retain(|source, _| sources.contains(source));
+        shape
+            .found
+            .extend(looked.map(|(source, found)| (source_name(&source), found)));
         self.rebuild(&mut shape);
         shape.running = true;
     }
