@@ -2,6 +2,7 @@
 
 mod check;
 mod documents;
+mod endpoint;
 mod inspect;
 mod run;
 mod shipped;

@@ -17,17 +17,21 @@
     reason = "a harness offers more than every selection of tests takes"
 )]
 
+mod admin;
 mod client;
 mod gate;
 mod head;
 mod lines;
+mod name_server;
 mod origin;
 mod proxy;
 mod wire;
 
+pub(crate) use admin::{Admin, endpoint_path, wait};
 pub(crate) use client::{Client, Response};
 pub(crate) use gate::Gate;
 pub(crate) use head::Head;
+pub(crate) use name_server::NameServer;
 pub(crate) use origin::{Origin, closed_port, deaf_port};
 pub(crate) use proxy::{AccessLine, Proxy, binary, cache_dir, whole};
 pub(crate) use wire::Wire;

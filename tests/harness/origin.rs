@@ -51,6 +51,14 @@ impl Origin {
     /// Each connection is given to `handler` in a thread of its own, and closed when that returns.
     pub(crate) fn start(handler: impl Fn(Peer) + Send + Sync + 'static) -> Origin {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        Origin::start_on(listener, handler)
+    }
+
+    /// As [`Origin::start`], with a socket of the test's choice.
+    pub(crate) fn start_on(
+        listener: TcpListener,
+        handler: impl Fn(Peer) + Send + Sync + 'static,
+    ) -> Origin {
         let origin = Origin {
             address: listener.local_addr().expect("bound"),
             record: Arc::default(),

@@ -1,0 +1,5 @@
+//! Endpoints that come and go, fail and heal, fill up and drain.
+
+mod admin;
+mod discovery;
+mod drain;
