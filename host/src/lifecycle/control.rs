@@ -146,7 +146,7 @@ struct Built {
     sockets: Vec<Vec<(SocketKey, TcpListener)>>,
     keys: HashSet<SocketKey>,
     /// What sources of endpoints answered.
-    looked: Vec<Looked>,
+    looked: Looked,
     /// Admin sockets that no earlier generation has.
     admin: Vec<(SocketAddr, TcpListener)>,
 }
@@ -329,8 +329,7 @@ impl Control {
         self.logging.set(level(config), format(config));
         let mut looked = built.looked;
         for cluster in &built.snapshot.clusters {
-            let looked = looked.extract_if(.., |(of, _, _)| Arc::ptr_eq(of, cluster));
-            cluster.activate(looked.map(|(_, source, found)| (source, found)));
+            cluster.activate(looked.remove(&cluster.name).unwrap_or_default());
         }
         self.tending.apply(&built.snapshot);
         let answers: Vec<_> = self

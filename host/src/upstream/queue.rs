@@ -191,6 +191,16 @@ impl Queue {
         Some(waiting)
     }
 
+    /// Those who have tried each of the endpoints that are open now may have one of them again: there is nobody else.
+    pub fn forgive(&self, open: &[u64]) {
+        let mut lines = self.lines();
+        for waiting in lines.any.values_mut() {
+            if open.iter().all(|endpoint| waiting.tried.contains(endpoint)) {
+                waiting.tried = Box::default();
+            }
+        }
+    }
+
     /// Sends everybody away who waits for an endpoint that will serve nobody any more; they look elsewhere.
     pub fn dissolve(&self, endpoint: u64) {
         let mut lines = self.lines();
