@@ -31,6 +31,11 @@ const STEP_MAX: Duration = Duration::from_secs(1);
 /// The share that an endpoint begins with (as Envoy's `min_weight_percent`).
 const SLOW_START_LEAST: f64 = 0.1;
 
+/// Why an endpoint is ejected or returns, in the log and its history.
+const SUCCESS_RATE: &str = "success rate";
+const PASSED: &str = "a health check passed";
+const TIME_OVER: &str = "its time is over";
+
 /// Bounded by the clusters of the generations alive: each look-up drops the entries whose cluster is gone.
 static STATES: LazyLock<DashMap<Arc<str>, Weak<ClusterState>>> = LazyLock::new(DashMap::new);
 
@@ -306,34 +311,31 @@ impl ClusterState {
         self.table.sweep(Instant::now());
         let mut shape = self.shape();
         let now = Instant::now();
-        let mut changed = self.readmit(&shape);
-        changed |= self.compare(&mut shape, now);
+        let returned = shape.readmit();
+        let ejected = self.compare(&mut shape, now);
+        let mut changed = !returned.is_empty() || !ejected.is_empty();
         changed |= shape.drains_ended(now);
         changed |= shape.is_stepping(now);
         if changed {
             self.refresh(&mut shape);
         }
-    }
-
-    fn readmit(&self, shape: &Shape) -> bool {
-        let mut changed = false;
-        for member in &shape.members {
-            if lock(&member.state).readmit(false, "ejection is over") {
-                tracing::info!(cluster = %self.name, endpoint = %member.state.label, "ejection is over");
-                changed = true;
-            }
+        drop(shape);
+        for endpoint in returned {
+            self.log_return(&endpoint, TIME_OVER);
         }
-        changed
+        for (endpoint, time) in ejected {
+            self.log_ejection(&endpoint, SUCCESS_RATE, time);
+        }
     }
 
-    /// Compares success rates once an interval, and forgives those who gave no reason.
-    fn compare(&self, shape: &mut Shape, now: Instant) -> bool {
+    /// Compares success rates once an interval, and forgives those who gave no reason. Who is ejected, and for how long.
+    fn compare(&self, shape: &mut Shape, now: Instant) -> Vec<(Arc<EndpointState>, Duration)> {
         let Some(policy) = shape.rules.outlier_detection.clone() else {
-            return false;
+            return Vec::new();
         };
         let since = *shape.compared.get_or_insert(now);
         if now.duration_since(since) < policy.interval {
-            return false;
+            return Vec::new();
         }
         shape.compared = Some(now);
         let intervals: Vec<_> = shape
@@ -345,54 +347,36 @@ impl ClusterState {
             .success_rate
             .as_ref()
             .map_or(Vec::new(), |rule| outliers(&intervals, rule));
-        let mut changed = false;
+        let mut ejected = Vec::new();
         for (position, member) in shape.members.iter().enumerate() {
             if found.contains(&position) {
-                changed |= self.eject_member(shape, &member.state, &policy, "success rate");
+                let time = shape.eject_member(&member.state, &policy, SUCCESS_RATE);
+                ejected.extend(time.map(|time| (member.state.clone(), time)));
             } else {
                 lock(&member.state).forgive();
             }
         }
-        changed
+        ejected
     }
 
     /// Takes an endpoint out of traffic for a time, unless too many are out already.
     pub fn eject(&self, endpoint: &Arc<EndpointState>, policy: &OutlierDetection, reason: &str) {
         let mut shape = self.shape();
-        if self.eject_member(&shape, endpoint, policy, reason) {
-            self.refresh(&mut shape);
-        }
+        let Some(time) = shape.eject_member(endpoint, policy, reason) else {
+            return;
+        };
+        self.refresh(&mut shape);
+        drop(shape);
+        self.log_ejection(endpoint, reason, time);
     }
 
-    fn eject_member(
-        &self,
-        shape: &Shape,
-        endpoint: &Arc<EndpointState>,
-        policy: &OutlierDetection,
-        reason: &str,
-    ) -> bool {
-        endpoint.passive.reset();
-        let ejected = shape
-            .members
-            .iter()
-            .filter(|member| lock(&member.state).is_ejected())
-            .count();
-        let is_member = shape
-            .members
-            .iter()
-            .any(|member| member.state.id() == endpoint.id());
-        let one_more = (ejected as u64 + 1) * 10_000;
-        let too_many = one_more > shape.members.len() as u64 * u64::from(policy.ejected_max.0);
-        let mut status = lock(endpoint);
-        // At least one may be ejected whatever the share (SEMANTICS 39).
-        if !is_member || status.is_ejected() || (ejected > 0 && too_many) {
-            return false;
-        }
-        let time = status.eject(policy.ejection, policy.ejection_max, reason);
-        tracing::warn!(
-            cluster = %self.name, endpoint = %endpoint.label, reason, seconds = time.as_secs_f64(), "endpoint ejected"
-        );
-        true
+    fn log_ejection(&self, endpoint: &EndpointState, reason: &str, time: Duration) {
+        let seconds = time.as_secs_f64();
+        tracing::warn!(cluster = %self.name, endpoint = %endpoint.label, reason, seconds, "endpoint ejected");
+    }
+
+    fn log_return(&self, endpoint: &EndpointState, reason: &str) {
+        tracing::info!(cluster = %self.name, endpoint = %endpoint.label, reason, "ejection is over");
     }
 
     /// Takes the result of a health check: words for what was seen. Answers how soon to check again.
@@ -400,14 +384,18 @@ impl ClusterState {
         let mut status = lock(endpoint);
         let transition = status.checked(result);
         let passed = result.is_ok();
-        let returned = passed && status.is_up() && status.readmit(true, "a health check passed");
+        let returned = passed && status.is_up() && status.readmit(true, PASSED);
         let pace = status.counter.as_ref().map_or(Pace::Stop, Counter::pace);
         drop(status);
+        // In force before it is said, so that who reads it can rely on it.
+        if transition.is_some() || returned {
+            self.refresh(&mut self.shape());
+        }
         if let Some(transition) = transition {
             self.log_transition(endpoint, transition, result);
         }
-        if transition.is_some() || returned {
-            self.refresh(&mut self.shape());
+        if returned {
+            self.log_return(endpoint, PASSED);
         }
         if transition == Some(Transition::Down) {
             endpoint.cut.notify_waiters();
@@ -598,6 +586,40 @@ impl Shape {
         };
         let passed = now.saturating_duration_since(came).as_secs_f64();
         (passed / slow_start.as_secs_f64()).clamp(SLOW_START_LEAST, 1.0)
+    }
+
+    /// Ends the ejections whose time is over; whose.
+    fn readmit(&self) -> Vec<Arc<EndpointState>> {
+        let states = self.members.iter().map(|member| &member.state);
+        let returned = states.filter(|state| lock(state).readmit(false, TIME_OVER));
+        returned.cloned().collect()
+    }
+
+    /// Ejects an endpoint unless too many are out already; for how long.
+    fn eject_member(
+        &self,
+        endpoint: &Arc<EndpointState>,
+        policy: &OutlierDetection,
+        reason: &str,
+    ) -> Option<Duration> {
+        endpoint.passive.reset();
+        let ejected = self
+            .members
+            .iter()
+            .filter(|member| lock(&member.state).is_ejected())
+            .count();
+        let is_member = self
+            .members
+            .iter()
+            .any(|member| member.state.id() == endpoint.id());
+        let one_more = (ejected as u64 + 1) * 10_000;
+        let too_many = one_more > self.members.len() as u64 * u64::from(policy.ejected_max.0);
+        let mut status = lock(endpoint);
+        // At least one may be ejected whatever the share (SEMANTICS 39).
+        if !is_member || status.is_ejected() || (ejected > 0 && too_many) {
+            return None;
+        }
+        Some(status.eject(policy.ejection, policy.ejection_max, reason))
     }
 
     /// Whether the next step of somebody's slow start is due. An endpoint that has reached its whole share is forgotten with that step.
