@@ -1,5 +1,11 @@
 //! Endpoints that come and go, fail and heal, fill up and drain.
 
 mod admin;
+mod checks;
 mod discovery;
 mod drain;
+mod eligibility;
+mod health;
+mod outlier;
+mod patient;
+mod probes;
