@@ -67,6 +67,7 @@ pub(super) async fn run(
     let mirrored_bytes = mirrored.as_ref().map(mirror::Order::body_bytes_max);
     let budget = &cluster.live.budget;
     let tries = Tries::new(target.retry(), budget, idempotent, mirrored_bytes);
+    tries.keep(&[], body.bytes());
     if body.is_done() {
         mirror::start(mirrored.take(), &out, &tries, body);
     }
@@ -79,6 +80,7 @@ pub(super) async fn run(
     let mut fresh = false;
     let mut waited = Duration::ZERO;
     loop {
+        let left = target.time_left(waited)?;
         tries.begin();
         let place = place_for(connection, ctx, target, &mut ask).await?;
         let endpoint = place.endpoint().clone();
@@ -86,7 +88,8 @@ pub(super) async fn run(
         let step = Step {
             target,
             tries: &tries,
-            timeout: target.attempt_timeout(waited)?,
+            timeout: target.attempt_timeout(left),
+            left,
             endpoint: &endpoint,
         };
         let reuse = reuse(fresh, tries.is_repeatable() && body.is_done());
@@ -97,7 +100,7 @@ pub(super) async fn run(
                 let reused = dialled.reused;
                 let side = (&mut *input, &mut *body);
                 match step
-                    .answer(connection, dialled, place, &out, side, ctx, &ask, &sent)
+                    .answer(connection, dialled, place, &out, side, ctx, &mut ask, &sent)
                     .await
                 {
                     Ok(answer) => {
@@ -135,16 +138,20 @@ impl Target {
         self.route.retry.as_ref().unwrap_or(&self.cluster.retry)
     }
 
-    /// How long an attempt may wait for its answer when earlier ones have waited for `waited`: the response timeout spans them all.
-    fn attempt_timeout(&self, waited: Duration) -> Result<Duration, Stop> {
+    /// What is left of the response timeout, which spans all attempts, when they have waited for `waited`.
+    fn time_left(&self, waited: Duration) -> Result<Duration, Stop> {
         let left = self.timeouts.response.saturating_sub(waited);
         if left.is_zero() {
             return Err(Stop::ResponseTimeout);
         }
-        Ok(self
-            .retry()
+        Ok(left)
+    }
+
+    /// How long an attempt may wait for its answer when so much time is left for all of them.
+    pub(super) fn attempt_timeout(&self, left: Duration) -> Duration {
+        self.retry()
             .timeout
-            .map_or(left, |timeout| timeout.min(left)))
+            .map_or(left, |timeout| timeout.min(left))
     }
 }
 
@@ -234,6 +241,8 @@ pub(super) struct Step<'s> {
     pub tries: &'s Tries<'s>,
     /// For the response head.
     pub timeout: Duration,
+    /// What this attempt and those after it may take together.
+    pub left: Duration,
     pub endpoint: &'s Arc<EndpointState>,
 }
 
@@ -260,7 +269,7 @@ impl Step<'_> {
         out: &[u8],
         (input, body): (&mut Buffer, &mut RequestBody),
         ctx: &mut RequestContext,
-        ask: &Ask,
+        ask: &mut Ask,
         sent: &Cell<bool>,
     ) -> Result<Answer, NoAnswer> {
         if self.tries.policy().hedge_delay.is_some() && body.is_done() && self.tries.is_repeatable()
@@ -424,7 +433,7 @@ async fn upload(
         };
         out.clear();
         body.transfer(input, &mut out)?;
-        step.tries.keep(&out);
+        step.tries.keep(&out, body.bytes());
         if responding.get().is_none() {
             response_timer.set(step.timeout);
         }

@@ -145,10 +145,13 @@ fn tried_all(endpoints: &[Arc<EndpointState>], tried: &[u64]) -> bool {
 /// Joins the queue and offers what is free by now.
 fn join(cluster: &Cluster, ask: &Ask, bound: Option<u64>) -> Result<Waiter, Stop> {
     let queue = &cluster.live.queue;
+    let view = cluster.live.view();
+    // As in a pick: where there is nobody else, the one that failed is waited for.
+    let nobody_else = tried_all(&view.choice.endpoints, &ask.tried);
     let wish = Wish {
         class: ask.priority,
         bound,
-        tried: &ask.tried,
+        tried: if nobody_else { &[] } else { &ask.tried },
     };
     let most = cluster.queue.requests_max as usize;
     let most_bound = cluster
@@ -158,7 +161,6 @@ fn join(cluster: &Cluster, ask: &Ask, bound: Option<u64>) -> Result<Waiter, Stop
     let waiter = queue
         .join(wish, most, most_bound)
         .map_err(|_| Stop::QueueFull)?;
-    let view = cluster.live.view();
     match (&ask.bound, bound) {
         (Some(endpoint), Some(_)) => queue.serve(endpoint),
         _ => {

@@ -7,11 +7,12 @@ use super::connect::{Ask, Reuse, connect, take_at_once};
 use super::connection::Connection;
 use super::context::RequestContext;
 use super::response::{self, NoAnswer};
+use super::retry::Failure;
 use crate::http::{Parsed, ResponseHead, parse_response};
 use crate::net::buffer::Buffer;
 use crate::net::timer::Timer;
 use crate::upstream::{Dialled, Place};
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::{Context, Poll};
@@ -43,32 +44,36 @@ pub(super) async fn race(
     first: Try,
     out: &[u8],
     ctx: &mut RequestContext,
-    ask: &Ask,
+    ask: &mut Ask,
 ) -> Result<Answer, NoAnswer> {
     let method = ctx.exchange().request.method().to_owned();
     let first_id = first.place.endpoint().id();
-    let attempts = Cell::new(0);
+    let hedged = Cell::new(None);
     let timer = connection.timer();
     timer.set(step.timeout);
     let won = {
         let one = answer_of(step, first, out, &method, timer);
-        let other = second(step, out, &method, ask, first_id, &attempts);
-        better(step, connection, one, other, &attempts).await?
+        let other = second(step, out, &method, ask, first_id, &hedged);
+        better(step, connection, one, other, &hedged).await
     };
-    ctx.attempts += attempts.get();
-    deliver(step, connection, won, ctx).await
+    if let Some(second) = hedged.get() {
+        ctx.attempts += 1;
+        ask.tried.push(second);
+    }
+    deliver(step, connection, won?, ctx).await
 }
 
-/// The second attempt: after the delay, if the budget has it and there is another endpoint with room. It never fails: it then goes on for
-/// ever, and the first attempt decides.
+/// The second attempt: after the delay, if there is another endpoint with room and the budget has it; its number is in `hedged` from then on.
+/// Else it never ends, and the first attempt decides.
 async fn second(
     step: &Step<'_>,
     out: &[u8],
     method: &str,
     ask: &Ask,
     first: u64,
-    attempts: &Cell<u32>,
+    hedged: &Cell<Option<u64>>,
 ) -> Result<Answered, NoAnswer> {
+    let began = Instant::now();
     let timer = Timer::new();
     timer.set(step.tries.policy().hedge_delay.unwrap_or_default());
     poll_fn(|cx| timer.poll_expired(cx)).await;
@@ -81,20 +86,25 @@ async fn second(
         priority: ask.priority,
         tried,
     };
-    if !ask.has_other(&cluster.live.view()) || !step.tries.may_hedge() {
-        return std::future::pending().await;
-    }
-    let Some(place) = take_at_once(cluster, &ask) else {
+    let has_other = ask.has_other(&cluster.live.view());
+    let place = has_other.then(|| take_at_once(cluster, &ask)).flatten();
+    let Some(place) = place.filter(|_| step.tries.may_hedge()) else {
         return std::future::pending().await;
     };
     step.tries.begin();
-    attempts.set(attempts.get() + 1);
+    hedged.set(Some(place.endpoint().id()));
     match connect(cluster, place.endpoint(), Reuse::No, &timer).await {
         Ok(dialled) => {
-            timer.set(step.timeout);
+            let left = step.left.saturating_sub(began.elapsed());
+            timer.set(step.target.attempt_timeout(left));
             answer_of(step, Try { dialled, place }, out, method, &timer).await
         }
-        Err(_) => std::future::pending().await,
+        Err(stop) => {
+            if let Some(verdict) = Failure::Connect(stop).verdict() {
+                cluster.judge(place.endpoint(), verdict, None);
+            }
+            Err(NoAnswer::Lost)
+        }
     }
 }
 
@@ -160,37 +170,29 @@ async fn exchange(
             }
         }
         match stream.read_buf(&mut **input).await {
-            Ok(0) | Err(_) if input.is_empty() => return Err(NoAnswer::Lost),
+            Ok(0) | Err(_) if input.is_empty() => return Err(NoAnswer::Lost.after(interim)),
             Ok(0) | Err(_) => return Err(NoAnswer::Cut),
             Ok(_) => {}
         }
     }
 }
 
-/// The first good answer; a bad one only when the other attempt has nothing better.
+/// The first good answer. Without one, the first attempt's before the second's, and any answer before none.
 async fn better(
     step: &Step<'_>,
     connection: &Connection,
     one: impl Future<Output = Result<Answered, NoAnswer>>,
     other: impl Future<Output = Result<Answered, NoAnswer>>,
-    attempts: &Cell<u32>,
+    hedged: &Cell<Option<u64>>,
 ) -> Result<Answered, NoAnswer> {
     let (mut one, mut other) = (pin!(one), pin!(other));
-    let (mut one_left, mut other_left) = (true, true);
-    let kept: RefCell<Option<Result<Answered, NoAnswer>>> = RefCell::new(None);
+    let (mut one_kept, mut other_kept) = (None, None);
     let is_good = |answer: &Result<Answered, NoAnswer>| {
         let statuses = &step.tries.policy().on.statuses;
         answer.as_ref().is_ok_and(|answered| {
             let status = answered.head.status();
             status < 500 && !statuses.iter().any(|range| range.contains(&status))
         })
-    };
-    // The better of two that are not good: an answer before none, the first before the second.
-    let keep = |answer: Result<Answered, NoAnswer>| {
-        let mut kept = kept.borrow_mut();
-        if !matches!((&*kept, &answer), (Some(Ok(_)), _) | (Some(Err(_)), Err(_))) {
-            *kept = Some(answer);
-        }
     };
     let mut watched = true;
     let mut gone = |cx: &mut Context<'_>| {
@@ -201,25 +203,27 @@ async fn better(
         false
     };
     poll_fn(|cx| {
-        if one_left && let Poll::Ready(answer) = one.as_mut().poll(cx) {
-            one_left = false;
+        if one_kept.is_none()
+            && let Poll::Ready(answer) = one.as_mut().poll(cx)
+        {
             if is_good(&answer) {
                 return Poll::Ready(answer);
             }
-            keep(answer);
+            one_kept = Some(answer);
         }
-        if other_left && let Poll::Ready(answer) = other.as_mut().poll(cx) {
-            other_left = false;
+        if other_kept.is_none()
+            && let Poll::Ready(answer) = other.as_mut().poll(cx)
+        {
             if is_good(&answer) {
                 return Poll::Ready(answer);
             }
-            keep(answer);
+            other_kept = Some(answer);
         }
         // A second attempt that has not begun is not waited for.
-        let other_runs = other_left && attempts.get() > 0;
-        if !one_left && !other_runs {
-            let kept = kept.borrow_mut().take();
-            return Poll::Ready(kept.unwrap_or(Err(NoAnswer::Lost)));
+        let other_runs = other_kept.is_none() && hedged.get().is_some();
+        if !other_runs && let Some(first) = one_kept.take() {
+            let second = other_kept.take().filter(|_| first.is_err());
+            return Poll::Ready(second.filter(Result::is_ok).unwrap_or(first));
         }
         if gone(cx) {
             return Poll::Ready(Err(NoAnswer::DownstreamGone));
