@@ -3,3 +3,7 @@
 mod admin;
 mod discovery;
 mod drain;
+mod faults;
+mod hedge;
+mod mirror;
+mod retry;
