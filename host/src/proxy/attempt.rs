@@ -89,7 +89,10 @@ pub(super) async fn run(
         };
         let reuse = reuse(fresh, tries.is_repeatable() && body.is_done());
         let failure = match connect_for(connection, ctx, &step, reuse).await {
-            Err(stop) => Failure::Connect(stop),
+            Err(stop) => {
+                drop(place);
+                Failure::Connect(stop)
+            }
             Ok(dialled) => {
                 let sent = Cell::new(false);
                 let reused = dialled.reused;
@@ -111,10 +114,17 @@ pub(super) async fn run(
             let latency = matches!(failure, Failure::TimedOut).then(|| began.elapsed());
             cluster.judge(&endpoint, verdict, latency);
         }
-        fresh = true;
-        match tries.after(failure) {
+        let then = tries.after(failure);
+        fresh |= !matches!(then, Then::Elsewhere(_));
+        match then {
             Then::Stop(stop) => return Err(stop),
             Then::Reconnect => {}
+            Then::Elsewhere(stop) => {
+                if !ask.passes_over(&endpoint, &cluster.live.view()) {
+                    return Err(stop);
+                }
+                ctx.attempts -= 1;
+            }
             Then::Again { wait, always } => {
                 ask.failed(&endpoint);
                 let nobody_else = || !ask.has_other(&cluster.live.view());

@@ -46,6 +46,14 @@ impl Ask {
         self.bound = None;
     }
 
+    /// An endpoint may have no further connection. Whether the request is to look elsewhere: there is another, and this one was not passed
+    /// over before, so that no request goes round for ever.
+    pub(super) fn passes_over(&mut self, endpoint: &EndpointState, view: &View) -> bool {
+        let is_first = !self.tried.contains(&endpoint.id());
+        self.failed(endpoint);
+        is_first && self.has_other(view)
+    }
+
     /// Whether somebody may be picked who has not failed it.
     pub(super) fn has_other(&self, view: &View) -> bool {
         let mut all = view.choice.endpoints.iter().chain(&view.spill);
@@ -110,12 +118,21 @@ fn place_now(cluster: &Cluster, ask: &Ask) -> Now {
         {
             return Now::Taken(place);
         }
-        return Now::WaitFor(Some(bound.id()));
+        if waits(cluster, bound) {
+            return Now::WaitFor(Some(bound.id()));
+        }
     }
     if cluster.live.queue.has_unbound() {
         return Now::WaitFor(None);
     }
     pick(cluster, ask)
+}
+
+/// Whether a full endpoint is waited for: one at the limit of its circuit breaker is passed over.
+fn waits(cluster: &Cluster, endpoint: &EndpointState) -> bool {
+    let view = cluster.live.view();
+    view.endpoint(endpoint)
+        .is_none_or(|endpoint| endpoint.waits)
 }
 
 fn pick(cluster: &Cluster, ask: &Ask) -> Now {

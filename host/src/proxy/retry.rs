@@ -57,6 +57,8 @@ pub(super) enum Then {
         wait: Duration,
         always: bool,
     },
+    /// At once, at another endpoint if there is one; it was no attempt.
+    Elsewhere(Stop),
     Stop(Stop),
 }
 
@@ -202,6 +204,10 @@ impl<'t> Tries<'t> {
                     wait,
                     always: false,
                 }
+            }
+            Failure::Connect(stop @ Stop::CircuitOpen) => {
+                self.made.set(self.made.get().saturating_sub(1));
+                Then::Elsewhere(stop)
             }
             Failure::Reset(_) if on.reset && self.may_retry() => Then::Again { wait, always: true },
             Failure::TimedOut if on.timeout && self.may_retry() => {

@@ -117,6 +117,12 @@ async fn reach(
         match tries.after(failure) {
             Then::Stop(stop) => return Err(stop),
             Then::Reconnect => {}
+            Then::Elsewhere(stop) => {
+                if !ask.passes_over(&endpoint, &cluster.live.view()) {
+                    return Err(stop);
+                }
+                course.attempts -= 1;
+            }
             Then::Again { wait, .. } => {
                 ask.failed(&endpoint);
                 if !ask.has_other(&cluster.live.view()) {

@@ -1,0 +1,5 @@
+//! What keeps a cluster available: limits and queues, the circuit breaker, affinity.
+
+mod breaker;
+mod limits;
+mod scene;
