@@ -65,6 +65,7 @@ pub(super) async fn run(
     let mirrored_bytes = mirrored.as_ref().map(mirror::Order::body_bytes_max);
     let budget = &cluster.live.budget;
     let tries = Tries::new(target.retry(), budget, idempotent, mirrored_bytes);
+    tries.keep(&[], body.bytes());
     if body.is_done() {
         mirror::start(mirrored.take(), &out, &tries, body);
     }
@@ -80,6 +81,7 @@ pub(super) async fn run(
     let mut fresh = false;
     let mut waited = Duration::ZERO;
     loop {
+        let left = target.time_left(waited)?;
         tries.begin();
         let place = place_for(connection, ctx, target, &mut ask).await?;
         let endpoint = place.endpoint().clone();
@@ -87,7 +89,8 @@ pub(super) async fn run(
         let step = Step {
             target,
             tries: &tries,
-            timeout: target.attempt_timeout(waited)?,
+            timeout: target.attempt_timeout(left),
+            left,
             endpoint: &endpoint,
             second: Cell::new(None),
         };
@@ -100,6 +103,7 @@ pub(super) async fn run(
                     NoConnection::PassedOver => {
                         ask.pass_over(&endpoint, &cluster.live.view())?;
                         tries.take_back();
+                        ctx.attempts -= 1;
                         continue;
                     }
                 }
@@ -151,16 +155,20 @@ impl Target {
         self.route.retry.as_ref().unwrap_or(&self.cluster.retry)
     }
 
-    /// How long an attempt may wait for its answer when earlier ones have waited for `waited`: the response timeout spans them all.
-    fn attempt_timeout(&self, waited: Duration) -> Result<Duration, Stop> {
+    /// What is left of the response timeout, which spans all attempts, when they have waited for `waited`.
+    fn time_left(&self, waited: Duration) -> Result<Duration, Stop> {
         let left = self.timeouts.response.saturating_sub(waited);
         if left.is_zero() {
             return Err(Stop::ResponseTimeout);
         }
-        Ok(self
-            .retry()
+        Ok(left)
+    }
+
+    /// How long an attempt may wait for its answer when so much time is left for all of them.
+    pub(super) fn attempt_timeout(&self, left: Duration) -> Duration {
+        self.retry()
             .timeout
-            .map_or(left, |timeout| timeout.min(left)))
+            .map_or(left, |timeout| timeout.min(left))
     }
 }
 
@@ -250,6 +258,8 @@ pub(super) struct Step<'s> {
     pub tries: &'s Tries<'s>,
     /// For the response head.
     pub timeout: Duration,
+    /// What this attempt and those after it may take together.
+    pub left: Duration,
     pub endpoint: &'s Arc<EndpointState>,
     /// The number of the endpoint of a second attempt beside this one.
     pub second: Cell<Option<u64>>,

@@ -104,7 +104,8 @@ async fn second(
     step.second.set(Some(endpoint.id()));
     let failure = match connect(cluster, &endpoint, Reuse::No, &timer).await {
         Ok(dialled) => {
-            timer.set(step.timeout);
+            let left = step.left.saturating_sub(began.elapsed());
+            timer.set(step.target.attempt_timeout(left));
             match answer_of(step, Try { dialled, place }, out, method, &timer).await {
                 Ok(answered) => {
                     return Ok(Answered {
@@ -187,7 +188,7 @@ async fn exchange(
             }
         }
         match stream.read_buf(&mut **input).await {
-            Ok(0) | Err(_) if input.is_empty() => return Err(NoAnswer::Lost),
+            Ok(0) | Err(_) if input.is_empty() => return Err(NoAnswer::Lost.after(interim)),
             Ok(0) | Err(_) => return Err(NoAnswer::Cut),
             Ok(_) => {}
         }

@@ -1,0 +1,615 @@
+//! What is sent again, where to, how often, and what is not.
+
+use crate::harness::{Admin, Client, Gate, Origin, Proxy, closed_port};
+use std::fmt::Display;
+use std::time::Instant;
+
+/// Where a `retry` stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Cluster,
+    /// The cluster then says that nothing is tried twice.
+    Route,
+}
+
+pub(super) const PLACES: [Place; 2] = [Place::Cluster, Place::Route];
+
+/// A proxy with the cluster "c" of these endpoints in this order; the first request goes to the first one.
+pub(super) fn proxy(place: Place, retry: &str, cluster: &str, endpoints: &[&dyn Display]) -> Proxy {
+    Proxy::start(&text(place, retry, cluster, endpoints))
+}
+
+fn text(place: Place, retry: &str, cluster: &str, endpoints: &[&dyn Display]) -> String {
+    let (of_route, of_cluster) = match place {
+        Place::Cluster => ("", retry),
+        Place::Route => (retry, "retry attempts=1"),
+    };
+    let endpoints: String = endpoints
+        .iter()
+        .map(|endpoint| format!("    endpoint \"{endpoint}\"\n"))
+        .collect();
+    format!(
+        "admin \"127.0.0.1:0\"\nlistener \"web\" \"127.0.0.1:0\" {{ route {{\n    {of_route}\n    cluster \"c\"\n}} }}\ncluster \"c\" {{\n    {of_cluster}\n    {cluster}\n{endpoints}}}\n"
+    )
+}
+
+/// Status, outcome and attempts of the request for `target`.
+pub(super) fn ended(proxy: &Proxy, target: &str) -> (i64, String, i64) {
+    let line = proxy.line_of(target);
+    let outcome = line.outcome().to_owned();
+    (line.status(), outcome, line.number("attempts"))
+}
+
+fn as_told(status: i64, outcome: &str, attempts: i64) -> (i64, String, i64) {
+    (status, outcome.to_owned(), attempts)
+}
+
+/// Answers every request with this status and the body "no".
+pub(super) fn refusing(status: u16) -> Origin {
+    Origin::saying(format!(
+        "HTTP/1.1 {status} No\r\nContent-Length: 2\r\n\r\nno"
+    ))
+}
+
+/// Reads a request on each connection and closes it.
+fn resetting() -> Origin {
+    Origin::start(|mut peer| {
+        peer.request();
+    })
+}
+
+/// Reads requests and answers none.
+pub(super) fn silent() -> Origin {
+    Origin::start(|mut peer| while peer.request().is_some() {})
+}
+
+fn put(path: &str, body: &str) -> String {
+    let length = body.len();
+    format!("PUT {path} HTTP/1.1\r\nHost: test\r\nContent-Length: {length}\r\n\r\n{body}")
+}
+
+fn targets(origin: &Origin) -> Vec<String> {
+    let requests = origin.requests();
+    let targets = requests.iter().map(|request| request.head.target());
+    targets.map(str::to_owned).collect()
+}
+
+#[test]
+fn each_word_of_on_retries_what_it_names_and_takes_the_place_of_the_default() {
+    let (_held, refused) = closed_port();
+    let (reset, silent, busy) = (resetting(), silent(), refusing(503));
+    let cases: [(&dyn Display, &str, i64, &str, i64); 14] = [
+        (&refused, "connect-failure", 200, "ok", 2),
+        (&refused, "reset,timeout,5xx", 502, "connect-failed", 1),
+        (&reset, "reset", 200, "ok", 2),
+        (
+            &reset,
+            "connect-failure timeout 5xx",
+            502,
+            "upstream-reset",
+            1,
+        ),
+        (&silent, "timeout", 200, "ok", 2),
+        (
+            &silent,
+            "connect-failure,reset,5xx",
+            504,
+            "response-timeout",
+            1,
+        ),
+        (&busy, "503", 200, "ok", 2),
+        (&busy, "500-503", 200, "ok", 2),
+        (&busy, "503-504", 200, "ok", 2),
+        (&busy, "5xx", 200, "ok", 2),
+        (&busy, "400 503", 200, "ok", 2),
+        (&busy, "500-502,504", 503, "ok", 1),
+        (&busy, "4xx", 503, "ok", 1),
+        (&busy, "connect-failure,reset,timeout", 503, "ok", 1),
+    ];
+    let good = Origin::named("good");
+    for place in PLACES {
+        for (bad, on, status, outcome, attempts) in cases {
+            let retry = format!("retry on=\"{on}\" timeout=\"1s\"");
+            let proxy = proxy(place, &retry, "", &[bad, &good]);
+            proxy.client().get("/");
+            assert_eq!(
+                ended(&proxy, "/"),
+                as_told(status, outcome, attempts),
+                "{bad} with {on} in {place:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn words_of_on_may_stand_in_a_block() {
+    let (bad, good) = (refusing(503), Origin::named("good"));
+    for place in PLACES {
+        let retry = "retry { on \"reset\" \"503\" }";
+        let proxy = proxy(place, retry, "", &[&bad, &good]);
+        assert_eq!(proxy.client().get("/").text(), "good", "{place:?}");
+        assert_eq!(ended(&proxy, "/"), as_told(200, "ok", 2));
+    }
+}
+
+#[test]
+fn attempts_count_the_first_one_and_the_last_answer_is_delivered_with_its_body() {
+    for place in PLACES {
+        for attempts in [1, 2, 5] {
+            let origin = refusing(503);
+            let retry = format!("retry attempts={attempts} on=\"503\" backoff=\"0s\"");
+            let proxy = proxy(place, &retry, "", &[&origin]);
+            let mut client = proxy.client();
+            let answer = client.get("/");
+            assert_eq!((answer.status, answer.text().as_str()), (503, "no"));
+            assert_eq!(ended(&proxy, "/"), as_told(503, "ok", attempts));
+            assert_eq!(origin.requests().len() as i64, attempts, "{place:?}");
+            assert_eq!(client.get("/again").status, 503, "the connection goes on");
+        }
+    }
+}
+
+#[test]
+fn a_request_that_may_do_harm_twice_is_sent_once_unless_that_is_allowed() {
+    for place in PLACES {
+        for (method, allowed, attempts) in [
+            ("POST", false, 1),
+            ("PATCH", false, 1),
+            ("POST", true, 2),
+            ("PATCH", true, 2),
+            ("PUT", false, 2),
+            ("DELETE", false, 2),
+        ] {
+            let (bad, good) = (refusing(503), Origin::echo());
+            let retry = format!("retry on=\"503\" non-idempotent=#{allowed}");
+            let proxy = proxy(place, &retry, "", &[&bad, &good]);
+            let mut client = proxy.client();
+            client.send(put("/", "body").replacen("PUT", method, 1));
+            let answer = client.response();
+            let said = format!("{method} with {allowed} in {place:?}");
+            let status = if attempts == 1 { 503 } else { 200 };
+            assert_eq!(i64::from(answer.status), status, "{said}");
+            assert_eq!(
+                ended(&proxy, "/"),
+                as_told(status, "ok", attempts),
+                "{said}"
+            );
+            if attempts == 2 {
+                assert_eq!(good.request(0).body, b"body", "{said}");
+            }
+        }
+    }
+}
+
+/// A body that is at the limit or just past it, in one piece or in two.
+#[test]
+fn a_body_is_sent_again_up_to_the_limit_and_not_a_byte_beyond() {
+    for place in PLACES {
+        for (length, in_pieces, attempts) in [
+            (0, false, 2),
+            (100, false, 2),
+            (101, false, 1),
+            (100, true, 2),
+            (101, true, 1),
+        ] {
+            let (bad, good) = (refusing(503), Origin::echo());
+            let retry = "retry on=\"503\" body-bytes-max=\"100B\"";
+            let proxy = proxy(place, retry, "", &[&bad, &good]);
+            let (mut client, body) = (proxy.client(), "~".repeat(length));
+            let whole = put("/", &body);
+            let cut = if in_pieces {
+                whole.len() - 30
+            } else {
+                whole.len()
+            };
+            client.send(&whole[..cut]);
+            if in_pieces {
+                wait_until_received(&bad, 0, length - 30);
+                client.send(&whole[cut..]);
+            }
+            client.response();
+            let status = if attempts == 1 { 503 } else { 200 };
+            let said = format!("{length} in pieces: {in_pieces}, {place:?}");
+            assert_eq!(
+                ended(&proxy, "/"),
+                as_told(status, "ok", attempts),
+                "{said}"
+            );
+            assert_eq!(good.requests().len() as i64, attempts - 1, "{said}");
+            if attempts == 2 {
+                assert_eq!(good.request(0).body, body.as_bytes(), "{said}");
+            }
+        }
+    }
+}
+
+/// Until so much of a body of tildes has arrived on a connection.
+fn wait_until_received(origin: &Origin, connection: usize, count: usize) {
+    crate::harness::wait(|| {
+        let received = origin.received(connection);
+        let found = received.iter().filter(|byte| **byte == b'~').count();
+        if found >= count {
+            Ok(())
+        } else {
+            Err(found.to_string())
+        }
+    });
+}
+
+#[test]
+fn the_limit_counts_what_is_in_the_chunks() {
+    for (length, attempts) in [(100, 2), (101, 1)] {
+        let (bad, good) = (refusing(503), Origin::echo());
+        let retry = "retry on=\"503\" body-bytes-max=\"100B\"";
+        let proxy = proxy(Place::Cluster, retry, "", &[&bad, &good]);
+        let mut client = proxy.client();
+        client.send(format!(
+            "PUT / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{}\r\n0\r\n\r\n",
+            length,
+            "~".repeat(length)
+        ));
+        client.response();
+        assert_eq!(proxy.line_of("/").number("attempts"), attempts, "{length}");
+    }
+}
+
+#[test]
+fn a_chunked_body_that_comes_in_pieces_arrives_whole_at_the_next_endpoint() {
+    let told = Gate::default();
+    let gate = told.clone();
+    // Ends the connection in the middle of the body.
+    let bad = Origin::start(move |mut peer| {
+        peer.head();
+        assert_eq!(peer.chunk().as_deref(), Some(&b"first"[..]));
+        gate.wait();
+    });
+    let good = Origin::echo();
+    let proxy = proxy(Place::Cluster, "retry on=\"reset\"", "", &[&bad, &good]);
+    let mut client = proxy.client();
+    client.send(
+        "PUT / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\nTrailer: x-end\r\n\r\n",
+    );
+    bad.wait_for_connections(1);
+    client.send("5\r\nfirst\r\n");
+    told.open();
+    bad.wait_for_ends(1);
+    good.wait_for_connections(1);
+    client.send("6\r\nsecond\r\n0\r\nx-end: yes\r\n\r\n");
+    assert_eq!(client.response().status, 200);
+    let arrived = good.request(0);
+    assert_eq!(arrived.body, b"firstsecond");
+    assert_eq!(arrived.trailers, [("x-end".to_owned(), "yes".to_owned())]);
+    assert_eq!(ended(&proxy, "/"), as_told(200, "ok", 2));
+}
+
+#[test]
+fn an_endpoint_that_failed_is_not_tried_again_while_there_is_another() {
+    let (one, two, good) = (refusing(503), refusing(503), Origin::named("good"));
+    let retry = "retry on=\"503\" attempts=10";
+    let proxy = proxy(Place::Cluster, retry, "", &[&one, &two, &good]);
+    let mut client = proxy.client();
+    for number in 0..6 {
+        let path = format!("/{number}");
+        assert_eq!(client.get(&path).text(), "good");
+        for bad in [&one, &two] {
+            let again = targets(bad)
+                .iter()
+                .filter(|target| **target == path)
+                .count();
+            assert!(again <= 1, "{path} came {again} times");
+        }
+    }
+    assert!(!one.requests().is_empty() && !two.requests().is_empty());
+}
+
+#[test]
+fn an_endpoint_that_failed_is_tried_again_when_there_is_no_other() {
+    let origin = Origin::start(|mut peer| {
+        while let Some(request) = peer.request() {
+            if peer.number == 0 {
+                peer.send("HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n");
+            } else {
+                peer.answer(request.head.target());
+            }
+        }
+    });
+    let proxy = proxy(Place::Cluster, "retry on=\"503\"", "", &[&origin]);
+    assert_eq!(proxy.client().get("/x").text(), "/x");
+    assert_eq!(ended(&proxy, "/x"), as_told(200, "ok", 2));
+    assert_eq!(targets(&origin), ["/x", "/x"]);
+}
+
+#[test]
+fn an_attempt_has_its_own_timeout_and_the_next_endpoint_answers() {
+    let (bad, good) = (silent(), Origin::named("good"));
+    for place in PLACES {
+        let retry = "retry on=\"timeout\" timeout=\"500ms\"";
+        // Without a timeout of its own the attempt would outlast the patience of the test.
+        let rest = "timeouts response=\"60s\"";
+        let proxy = proxy(place, retry, rest, &[&bad, &good]);
+        assert_eq!(proxy.client().get("/").text(), "good");
+        let (status, outcome, attempts) = ended(&proxy, "/");
+        assert_eq!((status, outcome.as_str()), (200, "ok"), "{place:?}");
+        assert!(attempts >= 2);
+    }
+}
+
+#[test]
+fn the_response_timeout_spans_all_attempts() {
+    let bad = silent();
+    let retry = "retry attempts=100 on=\"timeout\" timeout=\"400ms\" backoff=\"0s\"";
+    let rest = "timeouts response=\"600ms\"";
+    let proxy = proxy(Place::Cluster, retry, rest, &[&bad]);
+    assert_eq!(proxy.client().get("/").status, 504);
+    let (status, outcome, attempts) = ended(&proxy, "/");
+    assert_eq!((status, outcome.as_str()), (504, "response-timeout"));
+    // Two, or one on a machine that was busy.
+    assert!((1..=2).contains(&attempts), "{attempts}");
+    assert!(bad.requests().len() as i64 <= attempts);
+}
+
+#[test]
+fn a_retry_waits_as_long_as_backoff_and_backoff_max_say() {
+    for place in PLACES {
+        let bad = refusing(503);
+        // The chance that a wait drawn from an hour is over in seconds is small; with either default it would be a quarter of a second at most.
+        let retry = "retry on=\"503\" backoff=\"1h\" backoff-max=\"1h\"";
+        let text = text(place, retry, "", &[&bad]);
+        let clock = silent();
+        let text = text.replace(
+            "listener \"web\"",
+            &format!("listener \"clock\" \"127.0.0.1:0\" {{ route {{ cluster \"clock\" }} }}\ncluster \"clock\" {{\n    timeouts response=\"1s\"\n    endpoint \"{clock}\"\n}}\nlistener \"web\""),
+        );
+        let proxy = Proxy::start(&text);
+        let admin = Admin::of(&proxy);
+        let mut client = proxy.client();
+        client.send("GET /waits HTTP/1.1\r\nHost: test\r\n\r\n");
+        bad.request(0);
+        // A timeout of the proxy's own is the clock.
+        assert_eq!(proxy.client_of("clock").get("/").status, 504);
+        assert_eq!(bad.requests().len(), 1, "{place:?}");
+        assert_eq!(
+            admin.endpoint("c", &bad)["requests"],
+            0,
+            "no place while it waits"
+        );
+        client.abort();
+        assert_eq!(ended(&proxy, "/waits"), as_told(0, "downstream-aborted", 1));
+    }
+}
+
+#[test]
+fn a_share_of_the_requests_is_the_most_there_is_of_retries() {
+    const REQUESTS: usize = 100;
+    for place in PLACES {
+        let bad = [refusing(503), refusing(503)];
+        let retry = "retry attempts=10 on=\"503\" budget=\"10%\" budget-min=0 backoff=\"0s\"";
+        let proxy = proxy(place, retry, "", &[&bad[0], &bad[1]]);
+        let mut client = proxy.client();
+        for _ in 0..REQUESTS {
+            let answer = client.get("/");
+            assert_eq!((answer.status, answer.text().as_str()), (503, "no"));
+        }
+        let sent: usize = bad.iter().map(|bad| bad.requests().len()).sum();
+        assert_eq!(sent, REQUESTS + REQUESTS / 10, "{place:?}");
+    }
+}
+
+#[test]
+fn so_many_retries_a_second_are_allowed_besides() {
+    const REQUESTS: usize = 100;
+    for place in PLACES {
+        let bad = refusing(503);
+        let retry = "retry attempts=2 on=\"503\" budget=\"0%\" budget-min=1 backoff=\"0s\"";
+        let began = Instant::now();
+        let proxy = proxy(place, retry, "", &[&bad]);
+        let mut client = proxy.client();
+        for _ in 0..REQUESTS {
+            assert_eq!(client.get("/").status, 503);
+        }
+        let retries = bad.requests().len() - REQUESTS;
+        // Ten seconds' worth is there at first.
+        let most = 10 + 1 + began.elapsed().as_secs() as usize;
+        assert!(
+            (10..=most).contains(&retries),
+            "{retries} of {most}, {place:?}"
+        );
+    }
+}
+
+#[test]
+fn a_response_that_has_begun_is_never_replaced() {
+    let bad = Origin::start(|mut peer| {
+        peer.request();
+        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
+    });
+    let good = Origin::named("good");
+    let retry = "retry on=\"reset,timeout,5xx\"";
+    let proxy = proxy(Place::Cluster, retry, "", &[&bad, &good]);
+    let answer = proxy.client().get("/");
+    assert!(!answer.complete && answer.body == b"half");
+    assert_eq!(ended(&proxy, "/"), as_told(200, "upstream-aborted", 1));
+    assert_eq!(good.connections(), 0);
+}
+
+#[test]
+fn a_head_that_breaks_off_is_a_reset() {
+    let bad = Origin::start(|mut peer| {
+        peer.request();
+        peer.send("HTTP/1.1 200 OK\r\nContent-Le");
+    });
+    let good = Origin::named("good");
+    let proxy = proxy(Place::Cluster, "retry on=\"reset\"", "", &[&bad, &good]);
+    assert_eq!(proxy.client().get("/").text(), "good");
+    assert_eq!(ended(&proxy, "/"), as_told(200, "ok", 2));
+}
+
+#[test]
+fn what_a_route_says_of_retries_replaces_all_that_its_cluster_says() {
+    let bad = refusing(503);
+    let proxy = Proxy::start(&format!(
+        "listener \"web\" \"127.0.0.1:0\" {{\n    route path=\"/own\" {{ retry attempts=2; cluster \"c\" }}\n    route {{ cluster \"c\" }}\n}}\ncluster \"c\" {{\n    retry on=\"503\" attempts=4 backoff=\"0s\"\n    endpoint \"{bad}\"\n}}\n"
+    ));
+    let mut client = proxy.client();
+    assert_eq!(
+        (client.get("/own").status, client.get("/").status),
+        (503, 503)
+    );
+    assert_eq!(
+        ended(&proxy, "/own"),
+        as_told(503, "ok", 1),
+        "`on` has its default"
+    );
+    assert_eq!(ended(&proxy, "/"), as_told(503, "ok", 4));
+}
+
+#[test]
+fn an_interim_response_passes_and_what_follows_may_fail() {
+    let bad = Origin::start(|mut peer| {
+        peer.request();
+        peer.send("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");
+    });
+    let good = Origin::named("good");
+    let proxy = proxy(Place::Cluster, "retry on=\"reset\"", "", &[&bad, &good]);
+    let mut client = proxy.client();
+    client.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
+    assert_eq!(client.response_head().status(), 103);
+    assert_eq!(client.response().text(), "good");
+    assert_eq!(ended(&proxy, "/"), as_told(200, "ok", 2));
+}
+
+/// An endpoint that has said something was not about to close an idle connection.
+#[test]
+fn a_pooled_connection_that_ends_after_an_interim_response_is_a_reset_like_any_other() {
+    let origin = Origin::start(|mut peer| {
+        peer.request();
+        peer.answer("first");
+        if peer.request().is_some() {
+            peer.send("HTTP/1.1 103 Early Hints\r\n\r\n");
+        }
+    });
+    let proxy = proxy(Place::Cluster, "", "", &[&origin]);
+    let mut client = proxy.client();
+    assert_eq!(client.get("/first").text(), "first");
+    assert_eq!(client.get("/second").status, 502);
+    assert_eq!(ended(&proxy, "/second"), as_told(502, "upstream-reset", 1));
+    assert_eq!(targets(&origin), ["/first", "/second"]);
+}
+
+#[test]
+fn a_body_that_waits_for_100_is_asked_for_by_the_endpoint_that_takes_it() {
+    let bad = Origin::start(|mut peer| {
+        peer.head();
+    });
+    let good = Origin::start(|mut peer| {
+        let head = peer.head().expect("a request");
+        assert_eq!(head.header("expect"), Some("100-continue"));
+        peer.send("HTTP/1.1 100 Continue\r\n\r\n");
+        let request = peer.finish_request(head);
+        peer.answer(&String::from_utf8_lossy(&request.body));
+    });
+    let proxy = proxy(Place::Cluster, "retry on=\"reset\"", "", &[&bad, &good]);
+    let mut client = proxy.client();
+    let request = put("/", "body").replace("\r\n\r\n", "\r\nExpect: 100-continue\r\n\r\n");
+    let (head, body) = request.split_at(request.len() - 4);
+    client.send(head);
+    assert_eq!(client.response_head().status(), 100);
+    client.send(body);
+    assert_eq!(client.response().text(), "body");
+    assert_eq!(ended(&proxy, "/"), as_told(200, "ok", 2));
+}
+
+#[test]
+fn pipelined_requests_are_answered_in_order_around_a_retry() {
+    let (bad, good) = (resetting(), Origin::echo());
+    let proxy = proxy(Place::Cluster, "retry on=\"reset\"", "", &[&bad, &good]);
+    let mut client = proxy.client();
+    let requests: String = ["/1", "/2", "/3"].map(|path| put(path, path)).concat();
+    client.send(requests);
+    for path in ["/1", "/2", "/3"] {
+        let answer = client.response();
+        assert_eq!(answer.status, 200);
+        assert!(answer.text().ends_with(path), "{}", answer.text());
+        assert_eq!(
+            answer.text().lines().next(),
+            Some(&*format!("PUT {path} HTTP/1.1"))
+        );
+    }
+    assert!(!bad.requests().is_empty());
+}
+
+#[test]
+fn places_are_given_back_whatever_becomes_of_an_attempt() {
+    let (_held, refused) = closed_port();
+    let (reset, busy, good) = (resetting(), refusing(503), Origin::named("good"));
+    let text = text(
+        Place::Cluster,
+        "retry attempts=4 on=\"connect-failure,reset,503\" backoff=\"0s\" budget=\"1000%\"",
+        "",
+        &[&refused, &reset, &busy, &good],
+    );
+    // A place that is not given back would leave nothing for the next request.
+    let text = text.replace("    endpoint \"", "    endpoint requests-max=1 \"");
+    let proxy = Proxy::start(&text);
+    let mut client = proxy.client();
+    for _ in 0..20 {
+        assert_eq!(client.get("/").text(), "good");
+    }
+    let admin = Admin::of(&proxy);
+    for endpoint in [&refused as &dyn Display, &reset, &busy, &good] {
+        admin.wait_for_endpoint("c", &endpoint.to_string(), |report| report["requests"] == 0);
+    }
+}
+
+/// Two requests for one place. The first one fails, and the place goes to the second one; it then waits for the only endpoint there is.
+#[test]
+fn a_retry_waits_in_the_queue_for_the_endpoint_that_failed_it_when_there_is_no_other() {
+    let (fail, finish) = (Gate::default(), Gate::default());
+    let (failing, finishing) = (fail.clone(), finish.clone());
+    let origin = Origin::start(move |mut peer| {
+        while let Some(request) = peer.request() {
+            match (request.head.target(), peer.number) {
+                ("/first", 0) => {
+                    failing.wait();
+                    peer.send("HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n");
+                }
+                ("/second", _) => {
+                    finishing.wait();
+                    peer.answer("second");
+                }
+                _ => peer.answer("again"),
+            }
+        }
+    });
+    let text = text(
+        Place::Cluster,
+        "retry on=\"503\" backoff=\"0s\"",
+        "queue timeout=\"10s\"",
+        &[&origin],
+    );
+    let proxy = Proxy::start(&text.replace("    endpoint \"", "    endpoint requests-max=1 \""));
+    let admin = Admin::of(&proxy);
+    let waiting = |count: u64| {
+        let path = "/api/v1/clusters/c";
+        crate::harness::wait(|| match admin.told("GET", path, "")["queue"].as_u64() {
+            Some(found) if found == count => Ok(()),
+            found => Err(format!("{found:?} wait")),
+        });
+    };
+    let ask = |path: &str| -> Client {
+        let mut client = proxy.client();
+        client.send(format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n"));
+        client
+    };
+    let mut first = ask("/first");
+    origin.request(0);
+    let mut second = ask("/second");
+    waiting(1);
+    fail.open();
+    origin.request(1);
+    waiting(1);
+    finish.open();
+    assert_eq!(second.response().text(), "second");
+    assert_eq!(first.response().text(), "again");
+    assert_eq!(ended(&proxy, "/first"), as_told(200, "ok", 2));
+}
