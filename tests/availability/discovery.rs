@@ -344,7 +344,7 @@ fn what_an_operator_removed_stays_out_for_as_long_as_it_is_listed() {
         (format!("[\"{a}\", \"{b}\", \"{c}\"]"), [&a, &c].as_slice()),
         (format!("[\"{b}\", \"{c}\"]"), &[&c]),
         // From here on it is not listed, and what was said of it is forgotten: another one may have its address.
-        (format!("[\"{c}\"]"), &[&c]),
+        (format!("[\"{a}\"]"), &[&a]),
         (format!("[\"{b}\", \"{a}\"]"), &[&a, &b]),
     ] {
         proxy.replace_file("list.json", now.as_bytes());
