@@ -103,6 +103,7 @@ pub(super) async fn run(
                     NoConnection::PassedOver => {
                         ask.pass_over(&endpoint, &cluster.live.view())?;
                         tries.take_back();
+                        ctx.attempts -= 1;
                         continue;
                     }
                 }

@@ -119,6 +119,7 @@ async fn reach(
             Err(NoConnection::PassedOver) => {
                 ask.pass_over(&endpoint, &cluster.live.view())?;
                 tries.take_back();
+                course.attempts -= 1;
                 continue;
             }
         };

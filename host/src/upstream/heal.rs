@@ -167,18 +167,15 @@ impl Shape {
         policy: &OutlierDetection,
         reason: &str,
     ) -> Option<Duration> {
-        let (mut ejected, mut is_member, mut has_other) = (0, false, false);
+        let (mut ejected, mut is_member) = (0, false);
         for member in &self.members {
-            let is_it = member.state.id() == endpoint.id();
-            let status = lock(&member.state);
-            is_member |= is_it;
-            ejected += u32::from(status.is_ejected());
-            has_other |= !is_it && status.is_healthy() && self.takes_traffic(member);
+            is_member |= member.state.id() == endpoint.id();
+            ejected += u32::from(lock(&member.state).is_ejected());
         }
         let too_many = is_too_many(ejected, self.members.len() as u32, policy);
         let mut status = lock(endpoint);
-        // At least one may be ejected whatever the share (SEMANTICS 39), but never the last that can serve: a bad answer is better than none.
-        if !is_member || !has_other || status.is_ejected() || (ejected > 0 && too_many) {
+        // At least one may be ejected whatever the share (SEMANTICS 39), also where there is no other: the panic threshold says what then.
+        if !is_member || status.is_ejected() || (ejected > 0 && too_many) {
             return None;
         }
         Some(status.eject(policy.ejection, policy.ejection_max, reason))

@@ -140,11 +140,6 @@ impl Shape {
         list
     }
 
-    /// Whether it is in service, its health aside.
-    pub(super) fn takes_traffic(&self, member: &Member) -> bool {
-        self.said(member.spec.address).service == Service::Ready && self.weight(&member.spec) > 0
-    }
-
     /// What affinity knows of the members.
     fn affinity(&mut self, cluster: &str) -> Arc<Members> {
         let (settings, members) = (self.rules.affinity.as_ref(), &self.members);
