@@ -120,10 +120,10 @@ fn place_now(cluster: &Cluster, ask: &Ask) -> Now {
 
 fn pick(cluster: &Cluster, ask: &Ask) -> Now {
     let view = cluster.live.view();
-    let mut picked = cluster.picker.pick(&view, ask.key, &ask.tried);
+    let mut picked = pick_open(cluster, &view, ask.key, &ask.tried);
     if picked.is_err() && !ask.tried.is_empty() && tried_all(&view.choice.endpoints, &ask.tried) {
         // There is nobody else: the one that failed may do better now.
-        picked = cluster.picker.pick(&view, ask.key, &[]);
+        picked = pick_open(cluster, &view, ask.key, &[]);
     }
     match picked {
         Ok(place) => Now::Taken(place),
@@ -136,6 +136,22 @@ fn pick(cluster: &Cluster, ask: &Ask) -> Now {
     }
 }
 
+/// As [`crate::balance::Picker::pick`], but not an endpoint that stopped taking requests since the view was made: who drains it may have seen
+/// that it serves nobody, and stop it.
+fn pick_open(cluster: &Cluster, view: &View, key: u64, tried: &[u64]) -> Result<Place, PickError> {
+    let mut place = cluster.picker.pick(view, key, tried)?;
+    let mut avoided = Vec::new();
+    while !place.endpoint().is_open() {
+        if avoided.is_empty() {
+            avoided.extend_from_slice(tried);
+        }
+        // Bounded by the endpoints of the view.
+        avoided.push(place.endpoint().id());
+        place = cluster.picker.pick(view, key, &avoided)?;
+    }
+    Ok(place)
+}
+
 fn tried_all(endpoints: &[Arc<EndpointState>], tried: &[u64]) -> bool {
     endpoints
         .iter()
@@ -145,13 +161,10 @@ fn tried_all(endpoints: &[Arc<EndpointState>], tried: &[u64]) -> bool {
 /// Joins the queue and offers what is free by now.
 fn join(cluster: &Cluster, ask: &Ask, bound: Option<u64>) -> Result<Waiter, Stop> {
     let queue = &cluster.live.queue;
-    let view = cluster.live.view();
-    // As in a pick: where there is nobody else, the one that failed is waited for.
-    let nobody_else = tried_all(&view.choice.endpoints, &ask.tried);
     let wish = Wish {
         class: ask.priority,
         bound,
-        tried: if nobody_else { &[] } else { &ask.tried },
+        tried: &ask.tried,
     };
     let most = cluster.queue.requests_max as usize;
     let most_bound = cluster
@@ -161,6 +174,11 @@ fn join(cluster: &Cluster, ask: &Ask, bound: Option<u64>) -> Result<Waiter, Stop
     let waiter = queue
         .join(wish, most, most_bound)
         .map_err(|_| Stop::QueueFull)?;
+    let view = cluster.live.view();
+    if !ask.tried.is_empty() {
+        // As in a pick: where there is nobody else, the one that failed is waited for.
+        queue.forgive(&view.taking());
+    }
     match (&ask.bound, bound) {
         (Some(endpoint), Some(_)) => queue.serve(endpoint),
         _ => {

@@ -19,6 +19,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// Copies under way at once in a worker; beyond it requests are not mirrored.
 const UNDER_WAY_MAX: usize = 1024;
+/// Interim responses that are passed over for one copy.
+const INTERIM_MAX: u32 = 16;
 
 thread_local! {
     static UNDER_WAY: Cell<usize> = const { Cell::new(0) };
@@ -171,7 +173,8 @@ impl Copied<'_> {
     }
 
     async fn read_head(&mut self, input: &mut Buffer) -> Option<()> {
-        loop {
+        let mut interim = 0;
+        while interim <= INTERIM_MAX {
             if !input.is_empty() {
                 let limits = &self.order.limits;
                 match parse_response(input, &self.order.method, limits, &mut self.head).ok()? {
@@ -181,6 +184,7 @@ impl Copied<'_> {
                             return Some(());
                         }
                         self.head.clear();
+                        interim += 1;
                         continue;
                     }
                     Parsed::Partial => {}
@@ -190,6 +194,7 @@ impl Copied<'_> {
                 return None;
             }
         }
+        None
     }
 
     async fn read(&mut self, input: &mut Buffer) -> bool {

@@ -289,12 +289,13 @@ impl ClusterState {
         {
             self.queue.dissolve(endpoint.state.id());
         }
-        let panic = view.panic;
+        let (panic, taking) = (view.panic, view.taking());
         let was_panic = self.view.swap(Arc::new(view)).panic;
         if panic != was_panic {
             tracing::warn!(cluster = %self.name, panic, "the share of healthy endpoints passed the panic threshold");
         }
         if !self.queue.is_empty() {
+            self.queue.forgive(&taking);
             serving
                 .iter()
                 .for_each(|endpoint| self.queue.serve(endpoint));

@@ -117,6 +117,12 @@ impl View {
         }
     }
 
+    /// Numbers of the endpoints that take traffic.
+    pub fn taking(&self) -> Vec<u64> {
+        let all = self.choice.endpoints.iter().chain(&self.spill);
+        all.map(|endpoint| endpoint.id()).collect()
+    }
+
     /// What is known of an endpoint, if it is still among them.
     pub fn endpoint(&self, state: &EndpointState) -> Option<&Endpoint> {
         self.endpoints.get(*self.positions.get(&state.id())?)
