@@ -13,20 +13,31 @@
 //!   immutable, numbered        one load per request             |
 //!    |- route::RouteTable  - - - - - - - - - - - - - - - ->   1 read the head, match the route
 //!    |- filter::FilterChain -> plugin::HttpFilter (Wasm) ->   2 request phases, first filter to last
-//!    |- upstream::Cluster -> balance::Picker (Wasm)  - - ->   3 pick an endpoint
-//!    |    '-> live state: load, pools (survives)  - - - - ->  4 attempt: reuse or connect, send, perhaps again
-//!    |                                                        5 response phases, last filter to first
+//!    |- affinity::Affinity - - - - - - - - - - - - - - - ->   3 the endpoint it is bound to, else a pick;
+//!    |- upstream::Cluster -> balance::Picker (Wasm)  - - ->     waits where that is full
+//!    |    '-> live state: who may be picked, load, - - - ->   4 attempt: reuse or connect, send, perhaps again
+//!    |        queue, pools (survives)                         5 response phases, last filter to first
 //!    '- limits, timeouts, names                               6 outcome -> access line
+//!
+//!  BESIDE IT  on the control thread, for the generation in force: decides who may be picked
+//!
+//!   health::Prober         asks each endpoint        ->  up, down
+//!   discovery              asks DNS, reads lists     ->  endpoints come and go
+//!   lifecycle's ticker     looks at the clock        ->  slow start, ends of ejections and drains
+//!   admin::serve           asked by an operator      ->  drain, ready, maintain, weight, add, remove
 //! ```
 //!
 //! 1. [`lifecycle`] reads the configuration ([`config`]), compiles it ([`snapshot`]) and hands it to the workers: start-up is a reload from
 //!    nothing. Each worker is one event loop with its own listening sockets, upstream pools and warm plugin instances.
 //! 2. [`listener`] accepts, asks the network filters, and starts the spine of the protocol: [`proxy::http`] or [`proxy::tcp`].
 //! 3. The spine loads the snapshot once for each request. [`http`] parses strictly and knows the framing; [`route`] finds the route;
-//!    [`filter`] runs the chain through [`plugin`]; [`balance`] asks the balancer plugin for an endpoint of an [`upstream`] cluster.
+//!    [`filter`] runs the chain through [`plugin`]; [`affinity`] tells what the request is bound to; [`balance`] asks the balancer plugin for an
+//!    endpoint of an [`upstream`] cluster.
 //! 4. The response passes back through the filters, last first, and every way to end is one [`proxy::Outcome`].
+//! 5. Meanwhile [`health`] checks the endpoints, [`discovery`] finds them, and [`admin`] shows and changes them at run time; [`lifecycle`] starts
+//!    and stops all three. They meet requests in the live state of [`upstream`] alone.
 //!
-//! Dependencies point downwards in that list; `net` and [`observe`] are used by all.
+//! Dependencies point downwards in steps 1 to 4; `net` and [`observe`] are used by all.
 
 pub mod admin;
 pub mod affinity;

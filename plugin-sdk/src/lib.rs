@@ -37,7 +37,11 @@
 //!
 //! - Traits: [`HttpFilter`], [`NetworkFilter`], [`Balancer`]; registered by [`http_filter!`], [`network_filter!`], [`balancer!`].
 //! - Settings: [`Settings`] and its derive; the schema goes into the component, where the host reads it without running anything.
-//! - What the host offers: [`log`], [`clock`], [`random`], [`loads`], [`measures`], and reads of the current exchange through [`Request`] and [`Response`].
+//! - What the host offers: [`log`], [`clock`], [`random`], and reads of the current exchange through [`Request`] and [`Response`].
+//! - [`loads`] and [`measures`], for balancers: how many requests each endpoint serves; how fast and how well it has answered lately. The host
+//!   measures only where a balancer reads it.
+//! - [`hashing`], for balancers that send equal requests to the same endpoint: the settings of a key, a number for an endpoint that is the same in
+//!   every process, and the walk past endpoints that cannot take the request.
 //! - [`testing`]: a fake host, so that all of it runs in native unit tests.
 //!
 //! A panic is written to the host's log before the instance is lost.

@@ -19,6 +19,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// How often a balancer is asked for one attempt before the host takes the next endpoint in order.
 const ASKED_MAX: usize = 8;
 
+/// How often a balancer must name none while there is one with room, until that is its answer.
+const DECLINED_MAX: usize = 3;
+
 /// Chooses endpoints of one cluster.
 pub struct Picker {
     balancer: Arc<Balancer>,
@@ -87,7 +90,8 @@ impl Picker {
     pub fn pick(&self, view: &View, key: u64, tried: &[u64]) -> Result<Place, PickError> {
         let endpoints = &view.choice.endpoints;
         let mut refused = positions_of(tried, endpoints);
-        for _ in 0..endpoints.len().min(ASKED_MAX) {
+        let mut declined = 0;
+        for _ in 0..endpoints.len().max(DECLINED_MAX).min(ASKED_MAX) {
             match self.balancer.pick(&view.table, key, &refused) {
                 Ok(Some(index)) => {
                     let picked = endpoints.get(index as usize);
@@ -96,9 +100,12 @@ impl Picker {
                     }
                     refused.push(index);
                 }
-                // Its word counts where it had a choice.
+                // Its word counts where it had a choice. It may have seen all of them full a moment ago, so it is asked more than once.
                 Ok(None) if endpoints.iter().any(|endpoint| has_room(endpoint, tried)) => {
-                    return Err(PickError::None);
+                    declined += 1;
+                    if declined == DECLINED_MAX {
+                        return Err(PickError::None);
+                    }
                 }
                 Ok(None) | Err(_) => break,
             }

@@ -146,7 +146,7 @@ struct Built {
     sockets: Vec<Vec<(SocketKey, TcpListener)>>,
     keys: HashSet<SocketKey>,
     /// What sources of endpoints answered.
-    looked: Vec<Looked>,
+    looked: Looked,
     /// Admin sockets that no earlier generation has.
     admin: Vec<(SocketAddr, TcpListener)>,
 }
@@ -327,11 +327,9 @@ impl Control {
             tracing::warn!("`workers` changes with the next start; everything else is in force");
         }
         self.logging.set(level(config), format(config));
+        let mut looked = built.looked;
         for cluster in &built.snapshot.clusters {
-            cluster.activate();
-        }
-        for (cluster, source, found) in built.looked {
-            cluster.live.discovered(&source, found);
+            cluster.activate(looked.remove(&cluster.name).unwrap_or_default());
         }
         self.tending.apply(&built.snapshot);
         let answers: Vec<_> = self

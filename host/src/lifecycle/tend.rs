@@ -1,10 +1,11 @@
 //! Looks after the clusters of the generation in force: health checks, discovery, and what time alone changes. Runs on the control thread.
 
+use crate::config::Discovery;
 use crate::discovery::{self, DiscoveryTask, Found};
 use crate::health::{self, CheckTask, Failure, Pace, Passed, Subject, Target};
 use crate::snapshot::Snapshot;
 use crate::upstream::{Cluster, ClusterState, EndpointState, Spec};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::AbortHandle;
@@ -73,7 +74,12 @@ impl Tending {
         let mut before = std::mem::take(&mut self.discoveries);
         for cluster in clusters {
             for source in &cluster.discovery {
-                let key = (cluster.name.clone(), format!("{source:?}"));
+                // Without its place, which moves with every edit above it.
+                let settings = format!(
+                    "{:?} {:?} {:?} {:?}",
+                    source.source.value, source.refresh, source.nameservers, source.requests_max
+                );
+                let key = (cluster.name.clone(), settings);
                 let task = before.remove(&key).unwrap_or_else(|| {
                     let (live, of) = (cluster.live.clone(), source.clone());
                     discovery::spawn(source.clone(), cluster.name.clone(), None, move |found| {
@@ -86,12 +92,12 @@ impl Tending {
     }
 }
 
-/// What a source of endpoints answered.
-pub(super) type Looked = (Arc<Cluster>, crate::config::Discovery, Vec<Spec>);
+/// What sources of endpoints answered, by cluster.
+pub(super) type Looked = HashMap<Arc<str>, Vec<(Discovery, Vec<Spec>)>>;
 
 /// Looks at the sources that have not answered yet, so that a generation begins with endpoints. One that does not answer is said and looked at
 /// again later.
-pub(super) async fn look(clusters: &[Arc<Cluster>]) -> Vec<Looked> {
+pub(super) async fn look(clusters: &[Arc<Cluster>]) -> Looked {
     let sources = clusters.iter().flat_map(|cluster| {
         let unknown = cluster.discovery.iter();
         let unknown = unknown.filter(|source| !cluster.live.has_discovered(source));
@@ -99,15 +105,25 @@ pub(super) async fn look(clusters: &[Arc<Cluster>]) -> Vec<Looked> {
     });
     let looks = sources.map(|(cluster, source)| async move {
         match discovery::look(&source).await {
-            Ok((found, _)) => Some((cluster, source, found.into_iter().map(spec).collect())),
+            Ok((found, _)) => {
+                let found = found.into_iter().map(spec).collect();
+                Some((cluster.name.clone(), (source, found)))
+            }
             Err(error) => {
                 tracing::warn!(cluster = %cluster.name, error = %crate::snapshot::chain(&error), "no endpoints found yet");
                 None
             }
         }
     });
-    let looked = futures_util::future::join_all(looks).await;
-    looked.into_iter().flatten().collect()
+    let mut looked = Looked::new();
+    for (cluster, found) in futures_util::future::join_all(looks)
+        .await
+        .into_iter()
+        .flatten()
+    {
+        looked.entry(cluster).or_default().push(found);
+    }
+    looked
 }
 
 fn spec(found: Found) -> Spec {
@@ -135,22 +151,27 @@ async fn tick(clusters: Vec<Arc<ClusterState>>) {
 async fn check_all(check: Arc<health::Check>, live: Arc<ClusterState>) {
     let mut membership = live.membership();
     let mut tasks: HashMap<u64, CheckTask> = HashMap::new();
+    let mut begins = true;
     loop {
         let endpoints = live.to_check();
-        tasks.retain(|id, _| endpoints.iter().any(|endpoint| endpoint.id() == *id));
+        let staying: HashSet<u64> = endpoints.iter().map(|endpoint| endpoint.id()).collect();
+        tasks.retain(|id, _| staying.contains(id));
         for (position, endpoint) in endpoints.iter().enumerate() {
             tasks.entry(endpoint.id()).or_insert_with(|| {
                 let subject = Checked {
                     live: live.clone(),
                     endpoint: endpoint.clone(),
                 };
-                health::spawn(
-                    check.clone(),
-                    Arc::new(subject),
-                    (position, endpoints.len()),
-                )
+                // Who comes later is checked at once.
+                let stagger = if begins {
+                    (position, endpoints.len())
+                } else {
+                    (0, 1)
+                };
+                health::spawn(check.clone(), Arc::new(subject), stagger)
             });
         }
+        begins = false;
         if membership.changed().await.is_err() {
             return;
         }

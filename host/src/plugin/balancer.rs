@@ -104,7 +104,10 @@ impl Balancer {
         }
         self.0.call("pick", |instance| {
             if !instance.has(table) {
+                // A table to be filled takes its time, as starting does.
+                self.0.grant_start_time(instance);
                 instance.update(table)?;
+                self.0.grant_call_time(instance);
             }
             let mut loads = std::mem::take(&mut instance.store.data_mut().loads);
             if self.needs().loads {

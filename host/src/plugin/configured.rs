@@ -164,6 +164,17 @@ impl<R: Role> Plugin<R> {
         }
     }
 
+    /// Gives the call that runs the time of a start, from now on.
+    #[cold]
+    pub(super) fn grant_start_time(&self, instance: &mut Instance<R>) {
+        self.start_deadline.arm(&mut instance.store);
+    }
+
+    /// Gives the call that runs the time of a call, from now on.
+    pub(super) fn grant_call_time(&self, instance: &mut Instance<R>) {
+        self.call_deadline.arm(&mut instance.store);
+    }
+
     /// Counts and logs a fault that showed only when an answer was put to use, and drops the instance that gave it.
     #[cold]
     pub(super) fn blame(&self, phase: &'static str, fault: Fault) {

@@ -2,20 +2,20 @@
 
 use super::body::RequestBody;
 use super::connect::{
-    Ask, Downstream, Reuse, connect, count_request, take_at_once, take_place,
+    Ask, Downstream, NoConnection, Now, Reuse, connect, count_request, look, take_place,
 };
 use super::connection::Connection;
 use super::context::RequestContext;
+use super::exchange::exchange;
 use super::http::{Ended, Next};
 use super::mirror;
 use super::outcome::{Outcome, Stop};
-use super::response::{self, Delivered, Delivery, NoAnswer};
+use super::response::{Delivered, Delivery, NoAnswer};
 use super::retry::{Failure, Then, Tries};
 use super::{hedge, tunnel};
 use crate::config::OnDown;
 use crate::http::{Limits, write_request};
 use crate::net::buffer::Buffer;
-use crate::net::timer::Timer;
 use crate::snapshot::Route;
 use crate::upstream::{Cluster, Dialled, EndpointState, Place, pool};
 use std::cell::Cell;
@@ -24,8 +24,6 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{ReadHalf, WriteHalf};
 
 /// Where a request goes and how long that may take.
 #[derive(Debug)]
@@ -71,6 +69,9 @@ pub(super) async fn run(
     if body.is_done() {
         mirror::start(mirrored.take(), &out, &tries, body);
     }
+    if !body.is_done() {
+        tries.begin_upload();
+    }
     let mut ask = Ask {
         key: cluster.picker.key(ctx.exchange()),
         bound,
@@ -91,16 +92,28 @@ pub(super) async fn run(
             timeout: target.attempt_timeout(left),
             left,
             endpoint: &endpoint,
+            second: Cell::new(None),
         };
         let reuse = reuse(fresh, tries.is_repeatable() && body.is_done());
         let failure = match connect_for(connection, ctx, &step, reuse).await {
-            Err(stop) => Failure::Connect(stop),
+            Err(none) => {
+                drop(place);
+                match none {
+                    NoConnection::Stop(stop) => Failure::Connect(stop),
+                    NoConnection::PassedOver => {
+                        ask.pass_over(&endpoint, &cluster.live.view())?;
+                        tries.take_back();
+                        ctx.attempts -= 1;
+                        continue;
+                    }
+                }
+            }
             Ok(dialled) => {
                 let sent = Cell::new(false);
                 let reused = dialled.reused;
                 let side = (&mut *input, &mut *body);
                 match step
-                    .answer(connection, dialled, place, &out, side, ctx, &mut ask, &sent)
+                    .answer(connection, dialled, place, &out, side, ctx, &ask, &sent)
                     .await
                 {
                     Ok(answer) => {
@@ -111,10 +124,14 @@ pub(super) async fn run(
                 }
             }
         };
-        waited += began.elapsed();
+        waited += tries.latency(Some(began.elapsed())).unwrap_or_default();
         if let Some(verdict) = failure.verdict() {
-            let latency = matches!(failure, Failure::TimedOut).then(|| began.elapsed());
-            cluster.judge(&endpoint, verdict, latency);
+            let timed_out = matches!(failure, Failure::TimedOut).then(|| began.elapsed());
+            cluster.judge(&endpoint, verdict, tries.latency(timed_out));
+        }
+        if let Some(second) = step.second.take() {
+            ctx.attempts += 1;
+            ask.tried.push(second);
         }
         fresh = true;
         match tries.after(failure) {
@@ -182,15 +199,15 @@ async fn place_for(
 ) -> Result<Place, Stop> {
     ctx.lap();
     let waited = ctx.timers.queue.get_or_insert_default();
-    let place = match take_at_once(&target.cluster, ask) {
-        Some(place) => place,
-        None => {
+    let place = match look(&target.cluster, ask) {
+        Now::Taken(place) => place,
+        now => {
             let downstream = Downstream {
                 timer: connection.timer(),
                 stream: &connection.stream,
             };
             let began = Instant::now();
-            let place = take_place(&target.cluster, ask, downstream).await;
+            let place = take_place(&target.cluster, ask, now, downstream).await;
             *waited += began.elapsed();
             ctx.lap();
             place?
@@ -207,7 +224,7 @@ async fn connect_for(
     ctx: &mut RequestContext,
     step: &Step<'_>,
     reuse: Reuse,
-) -> Result<Dialled, Stop> {
+) -> Result<Dialled, NoConnection> {
     let cluster = &step.target.cluster;
     let dialled = connect(cluster, step.endpoint, reuse, connection.timer()).await?;
     ctx.timers.connect = Some(if dialled.reused {
@@ -244,6 +261,8 @@ pub(super) struct Step<'s> {
     /// What this attempt and those after it may take together.
     pub left: Duration,
     pub endpoint: &'s Arc<EndpointState>,
+    /// The number of the endpoint of a second attempt beside this one.
+    pub second: Cell<Option<u64>>,
 }
 
 /// A response that has begun, and what it came on.
@@ -269,11 +288,12 @@ impl Step<'_> {
         out: &[u8],
         (input, body): (&mut Buffer, &mut RequestBody),
         ctx: &mut RequestContext,
-        ask: &mut Ask,
+        ask: &Ask,
         sent: &Cell<bool>,
     ) -> Result<Answer, NoAnswer> {
-        if self.tries.policy().hedge_delay.is_some() && body.is_done() && self.tries.is_repeatable()
-        {
+        // What is bound to an endpoint is not asked of another.
+        let may_hedge = self.tries.policy().hedge_delay.is_some() && ask.bound.is_none();
+        if may_hedge && body.is_done() && self.tries.is_repeatable() {
             let first = hedge::Try { dialled, place };
             // Boxed, since it is rare and its state would make that of every request larger.
             return Box::pin(hedge::race(self, connection, first, out, ctx, ask)).await;
@@ -325,152 +345,15 @@ pub(super) async fn unless_down<T>(
         return Some(work.await);
     }
     let mut cut = pin!(endpoint.cut.notified());
+    // It may have gone down while it was being connected to.
+    if endpoint.is_cut() {
+        return None;
+    }
     std::future::poll_fn(|cx| {
         if let Poll::Ready(done) = work.as_mut().poll(cx) {
             return Poll::Ready(Some(done));
         }
         cut.as_mut().poll(cx).map(|()| None)
-    })
-    .await
-}
-
-/// Sends what is in hand, then the rest of the body while the response already comes. Sets `sent` once the upstream has been given the
-/// whole request.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "one step of the spine, over everything the request has"
-)]
-async fn exchange(
-    connection: &mut Connection,
-    dialled: &mut Dialled,
-    out: &[u8],
-    input: &mut Buffer,
-    body: &mut RequestBody,
-    ctx: &mut RequestContext,
-    step: &Step<'_>,
-    sent: &Cell<bool>,
-    responding: &Cell<Option<u16>>,
-) -> Result<Delivery, NoAnswer> {
-    let target = step.target;
-    connection.timer().set(step.timeout);
-    let register = &connection.register;
-    let timer = register.timer();
-    let first_sent = match timer.within(dialled.stream.write_all(out)).await {
-        Ok(Ok(())) => true,
-        Ok(Err(_)) if dialled.reused => return Err(NoAnswer::Lost),
-        // The endpoint may have answered before it stopped reading, so its answer is looked for all the same.
-        Ok(Err(_)) => false,
-        Err(_) => return Err(NoAnswer::Timeout),
-    };
-    let (mut upstream_read, mut upstream_write) = dialled.stream.split();
-    let (mut downstream_read, mut downstream_write) = connection.stream.split();
-    if body.is_done() {
-        sent.set(first_sent);
-        let watched = Some(&mut downstream_read);
-        return response::receive(
-            &mut upstream_read,
-            &mut downstream_write,
-            watched,
-            register,
-            ctx,
-            target,
-            step.tries,
-            responding,
-        )
-        .await;
-    }
-    let upload = upload(
-        &mut downstream_read,
-        input,
-        body,
-        &mut upstream_write,
-        timer,
-        &connection.facts,
-        step,
-        (responding, sent, first_sent),
-    );
-    let receive = response::receive(
-        &mut upstream_read,
-        &mut downstream_write,
-        None,
-        register,
-        ctx,
-        target,
-        step.tries,
-        responding,
-    );
-    both(upload, receive, responding).await
-}
-
-/// Sends the rest of a request body as it arrives. An upstream that stops reading ends it without an error: its answer decides.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "both directions of both sides, which the two futures must borrow apart"
-)]
-async fn upload(
-    from: &mut ReadHalf<'_>,
-    input: &mut Buffer,
-    body: &mut RequestBody,
-    to: &mut WriteHalf<'_>,
-    response_timer: &Timer,
-    facts: &crate::http::ConnectionFacts,
-    step: &Step<'_>,
-    (responding, sent, first_sent): (&Cell<Option<u16>>, &Cell<bool>, bool),
-) -> Result<(), Stop> {
-    let body_timer = Timer::new();
-    let mut out = Buffer::take();
-    while !body.is_done() {
-        if responding.get().is_none() {
-            response_timer.clear();
-        }
-        body_timer.set(body.timeout);
-        match body_timer.within(from.read_buf(&mut **input)).await {
-            Ok(Ok(0) | Err(_)) => return Err(Stop::DownstreamAborted),
-            Ok(Ok(count)) => facts
-                .downstream_bytes
-                .fetch_add(count as u64, std::sync::atomic::Ordering::Relaxed),
-            Err(_) => return Err(Stop::BodyTimeout),
-        };
-        out.clear();
-        body.transfer(input, &mut out)?;
-        step.tries.keep(&out, body.bytes());
-        if responding.get().is_none() {
-            response_timer.set(step.timeout);
-        }
-        body_timer.set(step.target.timeouts.response);
-        match body_timer.within(to.write_all(&out)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) | Err(_) => return Ok(()),
-        }
-    }
-    sent.set(first_sent);
-    Ok(())
-}
-
-/// Drives both until the response is delivered. A failed upload ends both: with an answer of ours if no response has begun, else by
-/// breaking off the one that has.
-async fn both(
-    upload: impl Future<Output = Result<(), Stop>>,
-    receive: impl Future<Output = Result<Delivery, NoAnswer>>,
-    responding: &Cell<Option<u16>>,
-) -> Result<Delivery, NoAnswer> {
-    let (mut upload, mut receive) = (pin!(upload), pin!(receive));
-    let mut uploading = true;
-    std::future::poll_fn(|cx| {
-        if uploading && let Poll::Ready(uploaded) = upload.as_mut().poll(cx) {
-            uploading = false;
-            match (uploaded, responding.get()) {
-                (Ok(()), _) => {}
-                (Err(stop), None) => return Poll::Ready(Err(NoAnswer::Upload(stop))),
-                (Err(_), Some(status)) => {
-                    return Poll::Ready(Ok(Delivery {
-                        status,
-                        delivered: Delivered::Broken(Outcome::DownstreamAborted),
-                    }));
-                }
-            }
-        }
-        receive.as_mut().poll(cx)
     })
     .await
 }
@@ -527,7 +410,13 @@ async fn conclude(
         }
         Delivered::Switched { early } => {
             let idle = target.timeouts.tunnel;
-            let tunnel = pin!(tunnel::run(connection, &mut dialled.stream, early, input, idle));
+            let tunnel = pin!(tunnel::run(
+                connection,
+                &mut dialled.stream,
+                early,
+                input,
+                idle
+            ));
             let ran = unless_down(&target.cluster, place.endpoint(), tunnel).await;
             let outcome = ran.unwrap_or(Outcome::EndpointDown);
             ctx.timers.data = Some(ctx.lap());

@@ -46,6 +46,16 @@ impl Ask {
         self.bound = None;
     }
 
+    /// An endpoint has no room for a connection: another one, if there is any left.
+    pub(super) fn pass_over(&mut self, endpoint: &EndpointState, view: &View) -> Result<(), Stop> {
+        self.failed(endpoint);
+        if self.has_other(view) {
+            Ok(())
+        } else {
+            Err(Stop::CircuitOpen)
+        }
+    }
+
     /// Whether somebody may be picked who has not failed it.
     pub(super) fn has_other(&self, view: &View) -> bool {
         let mut all = view.choice.endpoints.iter().chain(&view.spill);
@@ -60,14 +70,15 @@ pub(super) struct Downstream<'c> {
     pub stream: &'c Stream,
 }
 
-/// Takes a place, if need be after a wait in the queue. Uses the timer.
+/// Takes a place, if need be after a wait in the queue; `now` is what [`look`] has found. Uses the timer.
 pub(super) async fn take_place(
     cluster: &Cluster,
     ask: &mut Ask,
+    mut now: Now,
     downstream: Downstream<'_>,
 ) -> Result<Place, Stop> {
     loop {
-        let bound = match place_now(cluster, ask) {
+        let bound = match now {
             Now::Taken(place) => return Ok(place),
             Now::Refused(stop) => return Err(stop),
             Now::WaitFor(bound) => bound,
@@ -84,25 +95,28 @@ pub(super) async fn take_place(
             // It goes elsewhere.
             None => ask.bound = None,
         }
+        now = look(cluster, ask);
     }
 }
 
 /// Takes a place without waiting.
 pub(super) fn take_at_once(cluster: &Cluster, ask: &Ask) -> Option<Place> {
-    match place_now(cluster, ask) {
+    match look(cluster, ask) {
         Now::Taken(place) => Some(place),
         Now::WaitFor(_) | Now::Refused(_) => None,
     }
 }
 
-enum Now {
+/// What there is for a request at once.
+pub(super) enum Now {
     Taken(Place),
     /// Of the endpoint with this number, or of any.
     WaitFor(Option<u64>),
     Refused(Stop),
 }
 
-fn place_now(cluster: &Cluster, ask: &Ask) -> Now {
+/// Takes a place if there is one that nobody waits for.
+pub(super) fn look(cluster: &Cluster, ask: &Ask) -> Now {
     if let Some(bound) = &ask.bound {
         // Who came before goes first.
         if bound.waiting() == 0
@@ -110,7 +124,11 @@ fn place_now(cluster: &Cluster, ask: &Ask) -> Now {
         {
             return Now::Taken(place);
         }
-        return Now::WaitFor(Some(bound.id()));
+        let view = cluster.live.view();
+        let waits = view.endpoint(bound).is_some_and(|endpoint| endpoint.waits);
+        if waits && cluster.queue.requests_max > 0 {
+            return Now::WaitFor(Some(bound.id()));
+        }
     }
     if cluster.live.queue.has_unbound() {
         return Now::WaitFor(None);
@@ -121,7 +139,7 @@ fn place_now(cluster: &Cluster, ask: &Ask) -> Now {
 fn pick(cluster: &Cluster, ask: &Ask) -> Now {
     let view = cluster.live.view();
     let mut picked = pick_open(cluster, &view, ask.key, &ask.tried);
-    if picked.is_err() && !ask.tried.is_empty() && tried_all(&view.choice.endpoints, &ask.tried) {
+    if picked.is_err() && !ask.has_other(&view) {
         // There is nobody else: the one that failed may do better now.
         picked = pick_open(cluster, &view, ask.key, &[]);
     }
@@ -152,19 +170,16 @@ fn pick_open(cluster: &Cluster, view: &View, key: u64, tried: &[u64]) -> Result<
     Ok(place)
 }
 
-fn tried_all(endpoints: &[Arc<EndpointState>], tried: &[u64]) -> bool {
-    endpoints
-        .iter()
-        .all(|endpoint| tried.contains(&endpoint.id()))
-}
-
 /// Joins the queue and offers what is free by now.
 fn join(cluster: &Cluster, ask: &Ask, bound: Option<u64>) -> Result<Waiter, Stop> {
     let queue = &cluster.live.queue;
+    let view = cluster.live.view();
+    let nobody_else = !ask.has_other(&view);
     let wish = Wish {
         class: ask.priority,
         bound,
-        tried: &ask.tried,
+        // It waits for one that has failed it rather than for nobody.
+        tried: if nobody_else { &[] } else { &ask.tried },
     };
     let most = cluster.queue.requests_max as usize;
     let most_bound = cluster
@@ -174,16 +189,12 @@ fn join(cluster: &Cluster, ask: &Ask, bound: Option<u64>) -> Result<Waiter, Stop
     let waiter = queue
         .join(wish, most, most_bound)
         .map_err(|_| Stop::QueueFull)?;
-    let view = cluster.live.view();
-    if !ask.tried.is_empty() {
-        // As in a pick: where there is nobody else, the one that failed is waited for.
-        queue.forgive(&view.taking());
-    }
     match (&ask.bound, bound) {
         (Some(endpoint), Some(_)) => queue.serve(endpoint),
         _ => {
             let all = view.choice.endpoints.iter().chain(&view.spill);
-            all.for_each(|endpoint| queue.serve(endpoint));
+            let free = all.filter(|endpoint| endpoint.has_room());
+            free.for_each(|endpoint| queue.serve(endpoint));
         }
     }
     Ok(waiter)
@@ -235,13 +246,21 @@ pub(super) fn count_request(cluster: &Cluster) -> Result<Option<Counted>, Stop> 
     counted.map(Some).ok_or(Stop::CircuitOpen)
 }
 
+/// Why there is no connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NoConnection {
+    Stop(Stop),
+    /// The endpoint is at the most connections that its circuit breaker allows: another may have room.
+    PassedOver,
+}
+
 /// A connection to the endpoint: a pooled one that will do, or a new one. Uses the timer.
 pub(super) async fn connect(
     cluster: &Cluster,
     endpoint: &Arc<EndpointState>,
     reuse: Reuse,
     timer: &Timer,
-) -> Result<Dialled, Stop> {
+) -> Result<Dialled, NoConnection> {
     let pooled = match reuse {
         Reuse::No => None,
         Reuse::Recent => checkout(endpoint, false),
@@ -250,15 +269,16 @@ pub(super) async fn connect(
     if let Some(dialled) = pooled {
         return Ok(dialled);
     }
-    let _pending = count_pending(cluster)?;
+    let _pending = count_pending(cluster).map_err(NoConnection::Stop)?;
     match dial(cluster, endpoint, timer).await {
         Ok(dialled) => Ok(dialled),
         Err(error) => {
             endpoint.report(&cluster.name, "connecting failed", &error);
             Err(match error {
-                DialError::Timeout => Stop::ConnectTimeout,
-                DialError::Broken => Stop::CircuitOpen,
-                DialError::Io(_) => Stop::ConnectFailed,
+                DialError::Timeout => NoConnection::Stop(Stop::ConnectTimeout),
+                DialError::Broken => NoConnection::Stop(Stop::CircuitOpen),
+                DialError::EndpointBroken => NoConnection::PassedOver,
+                DialError::Io(_) => NoConnection::Stop(Stop::ConnectFailed),
             })
         }
     }

@@ -8,7 +8,7 @@ use crate::upstream::{Cluster, EndpointState, Verdict, View};
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Bounds what a worker keeps after a burst.
 const KEPT_MAX: usize = 64;
@@ -183,10 +183,9 @@ impl RequestContext {
     }
 
     /// Counts an answer for or against its endpoint.
-    pub(super) fn judge_answer(&self, cluster: &Cluster, status: u16) {
+    pub(super) fn judge_answer(&self, cluster: &Cluster, status: u16, latency: Option<Duration>) {
         if let Some(endpoint) = &self.endpoint {
-            let verdict = Verdict::Answered(status);
-            cluster.judge(endpoint, verdict, self.timers.response_head);
+            cluster.judge(endpoint, Verdict::Answered(status), latency);
         }
     }
 

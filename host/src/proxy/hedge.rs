@@ -3,7 +3,7 @@
 //! is a retry and comes out of the same budget.
 
 use super::attempt::{Answer, Step, cut, unless_down};
-use super::connect::{Ask, Reuse, connect, take_at_once};
+use super::connect::{Ask, NoConnection, Reuse, connect, take_at_once};
 use super::connection::Connection;
 use super::context::RequestContext;
 use super::response::{self, NoAnswer};
@@ -15,7 +15,7 @@ use crate::upstream::{Dialled, Place};
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -35,6 +35,8 @@ struct Answered {
     input: Buffer,
     head: ResponseHead,
     took: Duration,
+    /// Since the first attempt began.
+    since_first: Duration,
 }
 
 /// Sends the request to the first endpoint, after the delay to a second one too, and delivers the better answer.
@@ -44,34 +46,38 @@ pub(super) async fn race(
     first: Try,
     out: &[u8],
     ctx: &mut RequestContext,
-    ask: &mut Ask,
+    ask: &Ask,
 ) -> Result<Answer, NoAnswer> {
     let method = ctx.exchange().request.method().to_owned();
-    let first_id = first.place.endpoint().id();
-    let hedged = Cell::new(None);
+    let first_endpoint = first.place.endpoint().clone();
+    let reused = first.dialled.reused;
     let timer = connection.timer();
     timer.set(step.timeout);
     let won = {
         let one = answer_of(step, first, out, &method, timer);
-        let other = second(step, out, &method, ask, first_id, &hedged);
-        better(step, connection, one, other, &hedged).await
+        let other = second(step, out, &method, ask, first_endpoint.id());
+        better(step, connection, one, other).await?
     };
-    if let Some(second) = hedged.get() {
-        ctx.attempts += 1;
-        ask.tried.push(second);
+    if won.of.place.endpoint().id() != first_endpoint.id() {
+        // The one that lost has taken at least this long; of an old connection that says nothing.
+        if !reused {
+            first_endpoint
+                .measures
+                .record(Some(won.since_first), false, Instant::now());
+        }
     }
-    deliver(step, connection, won?, ctx).await
+    ctx.attempts += u32::from(step.second.take().is_some());
+    deliver(step, connection, won, ctx).await
 }
 
-/// The second attempt: after the delay, if there is another endpoint with room and the budget has it; its number is in `hedged` from then on.
-/// Else it never ends, and the first attempt decides.
+/// The second attempt: after the delay, if there is another endpoint with room and the budget has it. Its failure is that endpoint's: it then
+/// goes on for ever, and the first attempt decides.
 async fn second(
     step: &Step<'_>,
     out: &[u8],
     method: &str,
     ask: &Ask,
     first: u64,
-    hedged: &Cell<Option<u64>>,
 ) -> Result<Answered, NoAnswer> {
     let began = Instant::now();
     let timer = Timer::new();
@@ -86,26 +92,37 @@ async fn second(
         priority: ask.priority,
         tried,
     };
-    let has_other = ask.has_other(&cluster.live.view());
-    let place = has_other.then(|| take_at_once(cluster, &ask)).flatten();
+    let place = match ask.has_other(&cluster.live.view()) {
+        true => take_at_once(cluster, &ask),
+        false => None,
+    };
     let Some(place) = place.filter(|_| step.tries.may_hedge()) else {
         return std::future::pending().await;
     };
     step.tries.begin();
-    hedged.set(Some(place.endpoint().id()));
-    match connect(cluster, place.endpoint(), Reuse::No, &timer).await {
+    let endpoint = place.endpoint().clone();
+    step.second.set(Some(endpoint.id()));
+    let failure = match connect(cluster, &endpoint, Reuse::No, &timer).await {
         Ok(dialled) => {
             let left = step.left.saturating_sub(began.elapsed());
             timer.set(step.target.attempt_timeout(left));
-            answer_of(step, Try { dialled, place }, out, method, &timer).await
-        }
-        Err(stop) => {
-            if let Some(verdict) = Failure::Connect(stop).verdict() {
-                cluster.judge(place.endpoint(), verdict, None);
+            match answer_of(step, Try { dialled, place }, out, method, &timer).await {
+                Ok(answered) => {
+                    return Ok(Answered {
+                        since_first: began.elapsed(),
+                        ..answered
+                    });
+                }
+                Err(no_answer) => Failure::of(no_answer, false),
             }
-            Err(NoAnswer::Lost)
         }
+        Err(NoConnection::Stop(stop)) => Failure::Connect(stop),
+        Err(NoConnection::PassedOver) => return std::future::pending().await,
+    };
+    if let Some(verdict) = failure.verdict() {
+        cluster.judge(&endpoint, verdict, None);
     }
+    Err(NoAnswer::Lost)
 }
 
 /// Sends the request and waits for a final response head.
@@ -132,6 +149,7 @@ async fn answer_of(
         input,
         head,
         took: began.elapsed(),
+        since_first: began.elapsed(),
     })
 }
 
@@ -177,56 +195,53 @@ async fn exchange(
     }
 }
 
-/// The first good answer. Without one, the first attempt's before the second's, and any answer before none.
+/// The first good answer; a bad one only when the other attempt has nothing better. An error is the first attempt's.
 async fn better(
     step: &Step<'_>,
     connection: &Connection,
     one: impl Future<Output = Result<Answered, NoAnswer>>,
     other: impl Future<Output = Result<Answered, NoAnswer>>,
-    hedged: &Cell<Option<u64>>,
 ) -> Result<Answered, NoAnswer> {
     let (mut one, mut other) = (pin!(one), pin!(other));
-    let (mut one_kept, mut other_kept) = (None, None);
+    let (mut of_one, mut of_other) = (None, None);
+    let statuses = &step.tries.policy().on.statuses;
     let is_good = |answer: &Result<Answered, NoAnswer>| {
-        let statuses = &step.tries.policy().on.statuses;
         answer.as_ref().is_ok_and(|answered| {
             let status = answered.head.status();
             status < 500 && !statuses.iter().any(|range| range.contains(&status))
         })
     };
     let mut watched = true;
-    let mut gone = |cx: &mut Context<'_>| {
-        if watched && let Poll::Ready(gone) = connection.stream.poll_closed(cx) {
-            watched = gone;
-            return gone;
-        }
-        false
-    };
     poll_fn(|cx| {
-        if one_kept.is_none()
+        if of_one.is_none()
             && let Poll::Ready(answer) = one.as_mut().poll(cx)
         {
             if is_good(&answer) {
                 return Poll::Ready(answer);
             }
-            one_kept = Some(answer);
+            of_one = Some(answer);
         }
-        if other_kept.is_none()
+        if of_other.is_none()
             && let Poll::Ready(answer) = other.as_mut().poll(cx)
         {
             if is_good(&answer) {
                 return Poll::Ready(answer);
             }
-            other_kept = Some(answer);
+            of_other = Some(answer);
         }
         // A second attempt that has not begun is not waited for.
-        let other_runs = other_kept.is_none() && hedged.get().is_some();
-        if !other_runs && let Some(first) = one_kept.take() {
-            let second = other_kept.take().filter(|_| first.is_err());
-            return Poll::Ready(second.filter(Result::is_ok).unwrap_or(first));
+        let other_runs = of_other.is_none() && step.second.get().is_some();
+        if !other_runs && let Some(first) = of_one.take() {
+            let better = of_other
+                .take()
+                .filter(|answer| first.is_err() && answer.is_ok());
+            return Poll::Ready(better.unwrap_or(first));
         }
-        if gone(cx) {
-            return Poll::Ready(Err(NoAnswer::DownstreamGone));
+        if watched && let Poll::Ready(gone) = connection.stream.poll_closed(cx) {
+            if gone {
+                return Poll::Ready(Err(NoAnswer::DownstreamGone));
+            }
+            watched = false;
         }
         Poll::Pending
     })
@@ -244,13 +259,14 @@ async fn deliver(
         input,
         head,
         took,
+        ..
     } = won;
     let status = head.status();
     ctx.exchange_mut().response = head;
     ctx.endpoint = Some(of.place.endpoint().clone());
     ctx.lap();
     ctx.timers.response_head = Some(took);
-    ctx.judge_answer(&step.target.cluster, status);
+    ctx.judge_answer(&step.target.cluster, status, Some(took));
     if step.tries.takes_another_for(status) {
         return Err(NoAnswer::Status);
     }

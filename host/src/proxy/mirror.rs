@@ -5,25 +5,29 @@
 
 use super::attempt::Target;
 use super::body::{BodyReader, RequestBody, Wire};
-use super::connect::{Ask, Reuse, connect, take_at_once};
-use super::retry::Tries;
+use super::connect::{Ask, NoConnection, Reuse, connect, count_request, take_at_once};
+use super::retry::{Failure, Tries};
 use crate::http::{BodyLength, Exchange, Limits, Parsed, ResponseHead, parse_response};
 use crate::net::buffer::Buffer;
 use crate::net::timer::Timer;
 use crate::snapshot::Mirror;
 use crate::upstream::{Cluster, Dialled, Place, Verdict, pool};
 use std::cell::Cell;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// Copies under way at once in a worker; beyond it requests are not mirrored.
 const UNDER_WAY_MAX: usize = 1024;
+/// Bytes of such copies in a worker, likewise.
+const BYTES_UNDER_WAY_MAX: usize = 64 << 20;
 /// Interim responses that are passed over for one copy.
 const INTERIM_MAX: u32 = 16;
 
 thread_local! {
-    static UNDER_WAY: Cell<usize> = const { Cell::new(0) };
+    /// How many, and how many bytes.
+    static UNDER_WAY: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
 }
 
 /// A request that is to be mirrored.
@@ -78,31 +82,39 @@ pub(super) fn start(order: Option<Order>, first: &[u8], tries: &Tries<'_>, body:
         tracing::debug!(cluster = %order.cluster.name, "not mirrored: its body was too large or did not end");
         return;
     };
-    let Some(under_way) = UnderWay::begin() else {
+    let Some(under_way) = UnderWay::begin(copy.len()) else {
         return;
     };
     tokio::task::spawn_local(async move {
         let _under_way = under_way;
-        send(&order, copy).await;
+        // No answer is worth a task for ever.
+        let most = order.cluster.connect_timeout + 2 * order.cluster.response_timeout;
+        let timer = Timer::new();
+        timer.set(most);
+        let sent = pin!(send(&order, copy));
+        let _ = timer.within(sent).await;
     });
 }
 
-/// One of the copies under way in this worker.
-struct UnderWay;
+/// One of the copies under way in this worker, of so many bytes.
+struct UnderWay(usize);
 
 impl UnderWay {
-    fn begin() -> Option<UnderWay> {
-        let count = UNDER_WAY.get();
-        (count < UNDER_WAY_MAX).then(|| {
-            UNDER_WAY.set(count + 1);
-            UnderWay
+    fn begin(bytes: usize) -> Option<UnderWay> {
+        let (count, before) = UNDER_WAY.get();
+        (count < UNDER_WAY_MAX && before + bytes <= BYTES_UNDER_WAY_MAX).then(|| {
+            UNDER_WAY.set((count + 1, before + bytes));
+            UnderWay(bytes)
         })
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        let _ = UNDER_WAY.try_with(|count| count.set(count.get() - 1));
+        let _ = UNDER_WAY.try_with(|under_way| {
+            let (count, bytes) = under_way.get();
+            under_way.set((count - 1, bytes - self.0));
+        });
     }
 }
 
@@ -112,11 +124,21 @@ async fn send(order: &Order, copy: Vec<u8>) {
         return;
     };
     let timer = Timer::new();
-    // What goes wrong with connecting has been logged.
-    let Ok(dialled) = connect(cluster, place.endpoint(), Reuse::Any, &timer).await else {
-        cluster.judge(place.endpoint(), Verdict::ConnectFailed, None);
+    let Ok(_counted) = count_request(cluster) else {
         return;
     };
+    let dialled = match connect(cluster, place.endpoint(), Reuse::Any, &timer).await {
+        Ok(dialled) => dialled,
+        // It has been logged.
+        Err(NoConnection::Stop(stop)) => {
+            if let Some(verdict) = Failure::Connect(stop).verdict() {
+                cluster.judge(place.endpoint(), verdict, None);
+            }
+            return;
+        }
+        Err(NoConnection::PassedOver) => return,
+    };
+    let reused = dialled.reused;
     let began = Instant::now();
     let mut exchange = Copied {
         order,
@@ -130,6 +152,8 @@ async fn send(order: &Order, copy: Vec<u8>) {
             pool::put(place.endpoint(), stream, counts, cluster.idle_timeout);
         }
         Some(false) => {}
+        // An old connection that was being closed says nothing about the endpoint.
+        None if reused => {}
         None => cluster.judge(place.endpoint(), Verdict::Reset, None),
     }
 }

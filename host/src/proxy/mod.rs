@@ -7,6 +7,7 @@ mod body;
 mod connect;
 mod connection;
 mod context;
+mod exchange;
 mod forwarded;
 mod hedge;
 pub mod http;

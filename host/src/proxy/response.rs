@@ -104,6 +104,8 @@ pub(super) async fn receive(
     tries: &Tries<'_>,
     responding: &Cell<Option<u16>>,
 ) -> Result<Delivery, NoAnswer> {
+    // An earlier attempt may have left a head half read.
+    ctx.exchange_mut().response.clear();
     let mut input = Buffer::take();
     for interim in 0..=INTERIM_MAX {
         let read = read_head(
@@ -118,7 +120,8 @@ pub(super) async fn receive(
         let response = &ctx.exchange().response;
         if !response.is_interim() {
             let status = response.status();
-            ctx.judge_answer(&target.cluster, status);
+            let latency = tries.latency(ctx.timers.response_head);
+            ctx.judge_answer(&target.cluster, status, latency);
             if tries.takes_another_for(status) {
                 return Err(NoAnswer::Status);
             }

@@ -1,7 +1,7 @@
 //! Whether, and when, a request is sent again. What may be repeated is decided here and nowhere else.
 //!
-//! A connection that could not be made is tried again whatever the request: nothing was sent. Since no endpoint got more than it would have
-//! without, that costs no budget. A reused connection that ends before the first byte of an answer was being closed by the endpoint while we
+//! A connection that could not be made is tried again whatever the request: nothing was sent. The first time costs no budget, since the next
+//! endpoint gets no more than it would have got; where that one cannot be connected to either, the trouble is wider. A reused connection that ends before the first byte of an answer was being closed by the endpoint while we
 //! sent; the request goes once more on a new connection if sending it twice does no harm. All else is tried again only as the policy says,
 //! if sending it twice does no harm, and within the budget. Harmless is what is idempotent (nginx's rule, SEMANTICS 10) or declared so, and
 //! of which everything sent is still in hand.
@@ -23,6 +23,12 @@ pub(super) struct Tries<'t> {
     made: Cell<u32>,
     /// A reused connection was lost already.
     stale: Cell<bool>,
+    /// A connect has failed already.
+    unconnected: Cell<bool>,
+    /// A part of the body is sent after the first, while the answer may come already.
+    uploading: Cell<bool>,
+    /// The last of it was sent.
+    sent_at: Cell<Option<Instant>>,
     /// What was sent of the body after the first part, to be sent again.
     kept: RefCell<Vec<u8>>,
     /// How much of the body was sent in all.
@@ -97,7 +103,7 @@ impl Failure {
 }
 
 impl<'t> Tries<'t> {
-    /// For a request whose method is `idempotent`. It pays into the budget if it may take out of it. `mirrored` is how much of its body is
+    /// For a request whose method is `idempotent`, which pays into the budget. `mirrored` is how much of its body is
     /// to be kept for a mirror.
     pub(super) fn new(
         policy: &'t config::Retry,
@@ -105,8 +111,7 @@ impl<'t> Tries<'t> {
         idempotent: bool,
         mirrored: Option<u64>,
     ) -> Tries<'t> {
-        let on = &policy.on;
-        if on.reset || on.timeout || !on.statuses.is_empty() || policy.hedge_delay.is_some() {
+        if policy.attempts > 1 {
             budget.deposit(policy.budget.factor(), policy.budget_min);
         }
         let harmless = idempotent || policy.non_idempotent;
@@ -119,6 +124,9 @@ impl<'t> Tries<'t> {
             kept_bytes_max: for_retry.max(mirrored.unwrap_or(0)),
             made: Cell::new(0),
             stale: Cell::new(false),
+            unconnected: Cell::new(false),
+            uploading: Cell::new(false),
+            sent_at: Cell::new(None),
             kept: RefCell::default(),
             overflowed: Cell::new(false),
         }
@@ -131,6 +139,31 @@ impl<'t> Tries<'t> {
     /// One more attempt begins.
     pub(super) fn begin(&self) {
         self.made.set(self.made.get() + 1);
+    }
+
+    /// The attempt that runs sends a body that is not all there.
+    pub(super) fn begin_upload(&self) {
+        self.uploading.set(true);
+        self.sent_at.set(None);
+    }
+
+    /// The last of the body was sent.
+    pub(super) fn end_upload(&self) {
+        self.sent_at.set(Some(Instant::now()));
+    }
+
+    /// How long the endpoint took to answer, `since_connected` being the time since there was a connection: the time that the downstream took to
+    /// send its body is not the endpoint's. None for an answer that came before the end of the body.
+    pub(super) fn latency(&self, since_connected: Option<Duration>) -> Option<Duration> {
+        if self.uploading.get() {
+            return self.sent_at.get().map(|sent| sent.elapsed());
+        }
+        since_connected
+    }
+
+    /// An endpoint had no room for a connection; that was no attempt.
+    pub(super) fn take_back(&self) {
+        self.made.set(self.made.get().saturating_sub(1));
     }
 
     /// Whether everything sent is in hand and may be sent twice.
@@ -179,10 +212,16 @@ impl<'t> Tries<'t> {
         self.made.get() < self.policy.attempts
     }
 
+    fn may_reconnect(&self) -> bool {
+        !self.unconnected.replace(true) || self.withdraw()
+    }
+
+    fn withdraw(&self) -> bool {
+        self.budget.withdraw(self.policy.budget_min, Instant::now())
+    }
+
     fn may_retry(&self) -> bool {
-        self.has_more()
-            && self.is_repeatable()
-            && self.budget.withdraw(self.policy.budget_min, Instant::now())
+        self.has_more() && self.is_repeatable() && self.withdraw()
     }
 
     /// What follows a failure.
@@ -191,12 +230,12 @@ impl<'t> Tries<'t> {
         let wait = self.backoff();
         match failure {
             Failure::Stale if self.is_repeatable() && !self.stale.replace(true) => {
-                self.made.set(self.made.get().saturating_sub(1));
+                self.take_back();
                 Then::Reconnect
             }
             Failure::Stale => Then::Stop(Stop::UpstreamReset),
             Failure::Connect(Stop::ConnectFailed | Stop::ConnectTimeout)
-                if on.connect_failure && self.has_more() =>
+                if on.connect_failure && self.has_more() && self.may_reconnect() =>
             {
                 Then::Again {
                     wait,

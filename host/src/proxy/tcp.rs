@@ -1,7 +1,9 @@
 //! The life of a TCP connection, in running order: take a place at an endpoint, connect, relay both ways, write the access line.
 
 use super::attempt::unless_down;
-use super::connect::{Ask, Downstream, Reuse, connect, count_request, take_place};
+use super::connect::{
+    Ask, Downstream, NoConnection, Reuse, connect, count_request, look, take_place,
+};
 use super::connection::Connection;
 use super::outcome::{Outcome, Stop};
 use super::retry::{Failure, Then, Tries};
@@ -94,7 +96,8 @@ async fn reach(
             timer: connection.timer(),
             stream: &connection.stream,
         };
-        let place = take_place(cluster, &mut ask, downstream).await;
+        let now = look(cluster, &ask);
+        let place = take_place(cluster, &mut ask, now, downstream).await;
         *course.queue.get_or_insert_default() += began.elapsed();
         let place = place?;
         let endpoint = place.endpoint().clone();
@@ -112,7 +115,13 @@ async fn reach(
                     _counted: counted,
                 });
             }
-            Err(stop) => Failure::Connect(stop),
+            Err(NoConnection::Stop(stop)) => Failure::Connect(stop),
+            Err(NoConnection::PassedOver) => {
+                ask.pass_over(&endpoint, &cluster.live.view())?;
+                tries.take_back();
+                course.attempts -= 1;
+                continue;
+            }
         };
         drop(place);
         if let Some(verdict) = failure.verdict() {

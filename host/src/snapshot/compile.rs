@@ -77,7 +77,11 @@ impl Compiler<'_> {
         let name: Arc<str> = written.name.value.as_str().into();
         let mut endpoints = Vec::new();
         for endpoint in &written.endpoints {
-            endpoints.extend(self.endpoint(endpoint));
+            let Some(spec) = self.endpoint(endpoint) else {
+                continue;
+            };
+            self.refuse_double(&endpoints, &spec, endpoint.address.place);
+            endpoints.push(spec);
         }
         let balancer = self.balancer(&name, &written.balancer)?;
         let health_check = self.health_check(written)?;
@@ -101,6 +105,18 @@ impl Compiler<'_> {
             rules: rules(written),
             name,
         })
+    }
+
+    /// Two names of one address would be one endpoint.
+    fn refuse_double(&mut self, before: &[Spec], spec: &Spec, place: config::Place) {
+        if let Some(same) = before.iter().find(|other| other.address == spec.address) {
+            let message = format!(
+                "endpoint `{}` is at {}, as `{}` is",
+                spec.label, spec.address, same.label
+            );
+            let help = Some("give one of them more `weight` instead".to_owned());
+            self.errors.error(place, message, help);
+        }
     }
 
     /// None when a file that the check needs cannot be read.
@@ -418,6 +434,7 @@ fn rules(written: &config::Cluster) -> Rules {
         zone: zone.map(|zone| zone.zone.clone()),
         slow_start: written.slow_start,
         endpoint_requests_max: written.circuit_breaker.endpoint_requests_max,
+        connections_max: written.circuit_breaker.connections_max,
         outlier_detection: written.outlier_detection.clone(),
         health: check.map(|check| (check.rise, check.fall, check.initial)),
         drain_timeout: written.drain_timeout,

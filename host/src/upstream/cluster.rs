@@ -34,7 +34,7 @@ pub struct Cluster {
     pub discovery: Vec<Discovery>,
     /// The endpoints that are written down.
     pub endpoints: Vec<Spec>,
-    pub rules: super::state::Rules,
+    pub rules: super::shape::Rules,
 }
 
 /// An endpoint as written or found.
@@ -61,10 +61,10 @@ impl Spec {
 }
 
 impl Cluster {
-    /// Puts what this generation says into force.
-    pub fn activate(&self) {
-        self.live
-            .activate(&self.rules, &self.endpoints, &self.discovery);
+    /// Puts what this generation says into force, with what new sources of endpoints have found.
+    pub fn activate(&self, looked: Vec<(Discovery, Vec<Spec>)>) {
+        let live = &self.live;
+        live.activate(&self.rules, &self.endpoints, &self.discovery, looked);
     }
 
     /// How long a request may wait for a place.

@@ -1,9 +1,9 @@
 //! A connection to an endpoint: a pooled one, or a new one within the connect timeout.
 
 use super::cluster::Cluster;
+use super::connections::{ConnectionOfCluster, Connections};
 use super::live::{ConnectionCount, EndpointState};
 use super::pool;
-use super::state::Counted;
 use crate::net::stream::Stream;
 use crate::net::timer::Timer;
 use std::io;
@@ -15,9 +15,10 @@ use std::time::Duration;
 pub enum DialError {
     #[error("no connection within the connect timeout")]
     Timeout,
-    /// The circuit breaker allows no further connection.
-    #[error("as many connections as the circuit breaker allows")]
+    #[error("the cluster has as many connections as its circuit breaker allows")]
     Broken,
+    #[error("the endpoint has as many connections as the circuit breaker allows")]
+    EndpointBroken,
     #[error("{0}")]
     Io(#[from] io::Error),
 }
@@ -35,8 +36,8 @@ pub struct Dialled {
 /// A connection's share of the counts of its endpoint and cluster.
 #[derive(Debug)]
 pub struct Counts {
-    _endpoint: ConnectionCount,
-    _cluster: Counted,
+    endpoint: ConnectionCount,
+    cluster: ConnectionOfCluster,
 }
 
 /// How long ago a connection must have been used for a request that could not be sent again. Endpoints close idle connections after
@@ -63,7 +64,7 @@ pub async fn dial(
     endpoint: &Arc<EndpointState>,
     timer: &Timer,
 ) -> Result<Dialled, DialError> {
-    let counts = count(cluster, endpoint).ok_or(DialError::Broken)?;
+    let counts = count(cluster, endpoint)?;
     timer.set(cluster.connect_timeout);
     match timer.within(Stream::connect(endpoint.address)).await {
         Ok(stream) => Ok(Dialled {
@@ -75,22 +76,47 @@ pub async fn dial(
     }
 }
 
-fn count(cluster: &Cluster, endpoint: &Arc<EndpointState>) -> Option<Counts> {
+/// At a limit idle connections of this worker are closed first.
+fn count(cluster: &Cluster, endpoint: &Arc<EndpointState>) -> Result<Counts, DialError> {
     let breaker = &cluster.breaker;
-    let most = |limit: Option<u32>| limit.unwrap_or(u32::MAX);
-    Some(Counts {
-        _endpoint: endpoint.count_connection(most(breaker.endpoint_connections_max))?,
-        _cluster: Counted::take(&cluster.live.connections, most(breaker.connections_max))?,
+    let most = breaker.endpoint_connections_max.unwrap_or(u32::MAX);
+    let count = || endpoint.count_connection(most);
+    let of_endpoint = count()
+        .or_else(|| pool::close_one(|counts| counts.is_of(endpoint)).then(count)?)
+        .ok_or(DialError::EndpointBroken)?;
+    let connections = &cluster.live.connections;
+    let count = || connections.take();
+    let of_cluster = count()
+        .or_else(|| pool::close_one(|counts| counts.is_counted_by(connections)).then(count)?)
+        .ok_or(DialError::Broken)?;
+    Ok(Counts {
+        endpoint: of_endpoint,
+        cluster: of_cluster,
     })
+}
+
+impl Counts {
+    fn is_of(&self, endpoint: &Arc<EndpointState>) -> bool {
+        Arc::ptr_eq(self.endpoint.endpoint(), endpoint)
+    }
+
+    fn is_counted_by(&self, connections: &Arc<Connections>) -> bool {
+        self.cluster.is_of(connections)
+    }
+
+    /// Whether others are kept from connecting while this one is idle.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.cluster.is_crowded()
+    }
 }
 
 #[cfg(test)]
 impl Counts {
     pub(super) fn of_test(endpoint: &Arc<EndpointState>) -> Counts {
-        let cluster = Arc::default();
+        let cluster: Arc<Connections> = Arc::default();
         Counts {
-            _endpoint: endpoint.count_connection(u32::MAX).expect("no limit"),
-            _cluster: Counted::take(&cluster, u32::MAX).expect("no limit"),
+            endpoint: endpoint.count_connection(u32::MAX).expect("no limit"),
+            cluster: cluster.take().expect("no limit"),
         }
     }
 }

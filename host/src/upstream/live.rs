@@ -26,6 +26,8 @@ pub struct EndpointState {
     limit: AtomicU32,
     /// Whether it takes requests that are bound to nobody.
     open: AtomicBool,
+    /// Whether it is down or in maintenance.
+    unwell: AtomicBool,
     /// Upstream connections, idle ones included.
     connections: AtomicU32,
     /// Who waits in its cluster.
@@ -43,7 +45,7 @@ pub struct EndpointState {
 
 type Key = (Arc<str>, SocketAddr, Arc<str>);
 
-/// Bounded by the endpoints of the generations alive: each look-up drops the entries whose endpoint is gone.
+/// Bounded by the endpoints of the generations alive: see [`forget_gone`].
 static STATES: LazyLock<DashMap<Key, Weak<EndpointState>>> = LazyLock::new(DashMap::new);
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
@@ -54,15 +56,21 @@ pub(super) fn endpoint_state(
     label: &Arc<str>,
     queue: &Arc<Queue>,
 ) -> Arc<EndpointState> {
-    STATES.retain(|_, state| state.strong_count() > 0);
     let key = (cluster.clone(), address, label.clone());
     let mut entry = STATES.entry(key).or_default();
-    if let Some(state) = entry.upgrade() {
+    // An idle connection may have outlived the cluster that the endpoint was of; its queue is not ours.
+    let of_this = |state: &Arc<EndpointState>| Arc::ptr_eq(&state.queue, queue);
+    if let Some(state) = entry.upgrade().filter(of_this) {
         return state;
     }
     let state = Arc::new(EndpointState::new(address, label.clone(), queue.clone()));
     *entry = Arc::downgrade(&state);
     state
+}
+
+/// Drops the entries whose endpoint is gone. To be called with each change of a list.
+pub(super) fn forget_gone() {
+    STATES.retain(|_, state| state.strong_count() > 0);
 }
 
 impl EndpointState {
@@ -74,6 +82,7 @@ impl EndpointState {
             in_flight: AtomicU32::new(0),
             limit: AtomicU32::new(UNLIMITED),
             open: AtomicBool::new(false),
+            unwell: AtomicBool::new(false),
             connections: AtomicU32::new(0),
             queue,
             failures: Seldom::new(),
@@ -105,7 +114,7 @@ impl EndpointState {
     }
 
     pub(super) fn set_limit(&self, limit: u32) {
-        self.limit.store(limit, Ordering::Relaxed);
+        self.limit.store(limit, Ordering::SeqCst);
     }
 
     /// Whether it takes requests that are bound to nobody. Who has taken a place looks here before it uses it, and who closes an endpoint
@@ -116,6 +125,15 @@ impl EndpointState {
 
     pub(super) fn set_open(&self, open: bool) {
         self.open.store(open, Ordering::SeqCst);
+    }
+
+    /// Whether its sessions are to be closed where going down does that: it is unwell, and not used all the same.
+    pub fn is_cut(&self) -> bool {
+        self.unwell.load(Ordering::Relaxed) && !self.is_open()
+    }
+
+    pub(super) fn set_unwell(&self, unwell: bool) {
+        self.unwell.store(unwell, Ordering::Relaxed);
     }
 
     /// Whether [`EndpointState::enter`] would succeed now.
@@ -185,6 +203,12 @@ impl Drop for Place {
 #[derive(Debug)]
 pub(super) struct ConnectionCount(Arc<EndpointState>);
 
+impl ConnectionCount {
+    pub(super) fn endpoint(&self) -> &Arc<EndpointState> {
+        &self.0
+    }
+}
+
 impl Drop for ConnectionCount {
     fn drop(&mut self) {
         self.0.connections.fetch_sub(1, Ordering::Relaxed);
@@ -205,9 +229,23 @@ mod tests {
     use super::*;
 
     fn state(cluster: &str) -> Arc<EndpointState> {
-        let queue = Arc::new(Queue::default());
         let address = SocketAddr::from(([127, 0, 0, 1], 9));
-        endpoint_state(&cluster.into(), address, &"a".into(), &queue)
+        forget_gone();
+        endpoint_state(&cluster.into(), address, &"a".into(), &queue())
+    }
+
+    /// The one queue of all clusters of these tests.
+    fn queue() -> Arc<Queue> {
+        static QUEUE: LazyLock<Arc<Queue>> = LazyLock::new(Arc::default);
+        QUEUE.clone()
+    }
+
+    #[test]
+    fn state_of_a_cluster_that_is_gone_is_not_taken_over() {
+        let first = state("live-queue");
+        let address = first.address;
+        let other = endpoint_state(&"live-queue".into(), address, &"a".into(), &Arc::default());
+        assert_ne!(other.id(), first.id());
     }
 
     #[test]

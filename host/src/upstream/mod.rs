@@ -6,23 +6,28 @@
 
 mod budget;
 mod cluster;
+mod connections;
 mod dial;
+mod heal;
 mod live;
 mod measure;
 mod passive;
 pub mod pool;
 mod queue;
 mod runtime;
+mod shape;
 mod state;
 mod status;
 mod view;
 
 pub use budget::RetryBudget;
 pub use cluster::{Cluster, Spec};
+pub use connections::Connections;
 pub use dial::{DialError, Dialled, checkout, dial};
 pub use live::{EndpointState, Place};
 pub use passive::Verdict;
 pub use queue::{PRIORITY_MAX, PRIORITY_MIN, Queue, QueueFull, Waiter, Wish};
 pub use runtime::{Ask, ChangeReport, ClusterReport, EndpointReport, RuntimeError};
-pub use state::{ClusterState, Counted, Rules, Service, Weight, cluster_state};
+pub use shape::{Rules, Service, Weight};
+pub use state::{ClusterState, Counted, cluster_state};
 pub use view::{Choice, Endpoint, View};

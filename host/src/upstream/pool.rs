@@ -83,12 +83,28 @@ pub fn put(endpoint: &EndpointState, stream: Stream, counts: Counts, idle_timeou
     });
 }
 
+/// Closes one idle connection of this worker that `wanted` holds for; false when there is none. Looks at all of them: for when a limit is
+/// reached.
+pub(super) fn close_one(wanted: impl Fn(&Counts) -> bool) -> bool {
+    POOLS.with_borrow_mut(|pools| {
+        for pool in pools.values_mut() {
+            if let Some(position) = pool.iter().position(|idle| wanted(&idle.counts)) {
+                // The longest idle of an endpoint stands first.
+                pool.remove(position);
+                return true;
+            }
+        }
+        false
+    })
+}
+
 /// Closes what is past its time or was closed by the endpoint. Each worker calls it about once a second.
 pub fn sweep() {
     let now = coarse_now();
     POOLS.with_borrow_mut(|pools| {
         pools.retain(|_, pool| {
-            pool.retain(|idle| idle.is_good(now));
+            // What is idle at the most connections that a cluster may have keeps other workers from connecting.
+            pool.retain(|idle| idle.is_good(now) && !idle.counts.is_crowded());
             !pool.is_empty()
         });
     });

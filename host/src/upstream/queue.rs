@@ -144,18 +144,6 @@ impl Queue {
         })
     }
 
-    /// `taking` are all who take traffic now: whoever does not want any of them would wait in vain, and takes the first of them again.
-    pub fn forgive(&self, taking: &[u64]) {
-        for waiting in self.lines().any.values_mut() {
-            if taking
-                .iter()
-                .all(|endpoint| waiting.tried.contains(endpoint))
-            {
-                waiting.tried = Box::default();
-            }
-        }
-    }
-
     /// Gives the endpoint's free places to those who wait for them, best first.
     pub fn serve(&self, endpoint: &Arc<EndpointState>) {
         while let Some((waiting, place)) = self.next_for(endpoint) {
@@ -206,6 +194,16 @@ impl Queue {
             self.unbound.fetch_sub(1, Ordering::SeqCst);
         }
         Some(waiting)
+    }
+
+    /// Those who have tried each of the endpoints that are open now may have one of them again: there is nobody else.
+    pub fn forgive(&self, open: &[u64]) {
+        let mut lines = self.lines();
+        for waiting in lines.any.values_mut() {
+            if open.iter().all(|endpoint| waiting.tried.contains(endpoint)) {
+                waiting.tried = Box::default();
+            }
+        }
     }
 
     /// Sends everybody away who waits for an endpoint that will serve nobody any more; they look elsewhere.

@@ -2,7 +2,10 @@
 
 use super::cluster::Spec;
 use super::live::UNLIMITED;
-use super::state::{ClusterState, Member, Override, Service, Shape, Weight, lock};
+use super::shape::{Member, Override, Service, Shape, Weight};
+use super::state::{ClusterState, lock};
+use crate::config::InitialHealth;
+use crate::health::Counter;
 use serde::Serialize;
 use std::net::SocketAddr;
 use std::time::{Duration, UNIX_EPOCH};
@@ -134,6 +137,12 @@ impl ClusterState {
             if service == Service::Ready && before != Service::Ready {
                 status.came = Some(Instant::now());
             }
+            if service == Service::Ready && before == Service::Maintenance {
+                // Nobody has looked after it meanwhile: the first check decides (as in HAProxy).
+                let health = shape.rules.health;
+                status.counter =
+                    health.map(|(rise, fall, _)| Counter::new(rise, fall, InitialHealth::Up));
+            }
             if service == Service::Maintenance {
                 member.state.cut.notify_waiters();
             }
@@ -195,6 +204,8 @@ impl ClusterState {
             });
         }
         tracing::info!(cluster = %self.name, endpoint = %spec.label, by, "endpoint added");
+        shape.removed.remove(&spec.address);
+        shape.added.retain(|other| other.address != spec.address);
         shape.added.push(spec);
         self.rebuild(&mut shape);
         Ok(())
@@ -210,9 +221,7 @@ impl ClusterState {
         tracing::info!(cluster = %self.name, endpoint, by, "endpoint removed");
         shape.added.retain(|spec| spec.address != address);
         shape.overrides.remove(&address);
-        if shape.is_listed(address) {
-            shape.removed.insert(address);
-        }
+        shape.removed.insert(address);
         self.rebuild(&mut shape);
         Ok(())
     }
@@ -251,7 +260,7 @@ impl Shape {
             Service::Ready if status.is_ejected() => "ejected",
             Service::Ready => "up",
         };
-        let last = status.history().last();
+        let last = status.history().filter(|change| change.to == state).last();
         let reason = match state {
             "up" => status.last_check.as_ref().map(|(_, words)| words.clone()),
             _ => last.map(|change| change.reason.clone()),

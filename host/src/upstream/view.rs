@@ -15,7 +15,7 @@ pub struct View {
     /// Where each stands among them, by its number.
     pub positions: HashMap<u64, usize>,
     /// What affinity knows about them; the positions are those of `endpoints`.
-    pub members: Members,
+    pub members: Arc<Members>,
     /// Who may be picked; what the balancer sees.
     pub choice: Arc<Choice>,
     /// The same, as the balancer takes it.
@@ -109,18 +109,12 @@ impl View {
         View {
             endpoints: Vec::new(),
             positions: HashMap::new(),
-            members: Members::new(None, "", std::iter::empty()),
+            members: Arc::new(Members::new(None, "", std::iter::empty())),
             table: choice.clone(),
             choice,
             spill: Vec::new(),
             panic: false,
         }
-    }
-
-    /// Numbers of the endpoints that take traffic.
-    pub fn taking(&self) -> Vec<u64> {
-        let all = self.choice.endpoints.iter().chain(&self.spill);
-        all.map(|endpoint| endpoint.id()).collect()
     }
 
     /// What is known of an endpoint, if it is still among them.
