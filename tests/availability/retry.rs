@@ -589,13 +589,6 @@ fn a_retry_waits_in_the_queue_for_the_endpoint_that_failed_it_when_there_is_no_o
     );
     let proxy = Proxy::start(&text.replace("    endpoint \"", "    endpoint requests-max=1 \""));
     let admin = Admin::of(&proxy);
-    let waiting = |count: u64| {
-        let path = "/api/v1/clusters/c";
-        crate::harness::wait(|| match admin.told("GET", path, "")["queue"].as_u64() {
-            Some(found) if found == count => Ok(()),
-            found => Err(format!("{found:?} wait")),
-        });
-    };
     let ask = |path: &str| -> Client {
         let mut client = proxy.client();
         client.send(format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n"));
@@ -604,12 +597,65 @@ fn a_retry_waits_in_the_queue_for_the_endpoint_that_failed_it_when_there_is_no_o
     let mut first = ask("/first");
     origin.request(0);
     let mut second = ask("/second");
-    waiting(1);
+    wait_until_queued(&admin, 1);
     fail.open();
     origin.request(1);
-    waiting(1);
+    wait_until_queued(&admin, 1);
     finish.open();
     assert_eq!(second.response().text(), "second");
     assert_eq!(first.response().text(), "again");
     assert_eq!(ended(&proxy, "/first"), as_told(200, "ok", 2));
+}
+
+/// It has failed at one endpoint and waits for the other, which is taken out of service meanwhile.
+#[test]
+fn a_retry_does_not_wait_for_an_endpoint_that_takes_nothing_any_more() {
+    let finish = Gate::default();
+    let finishing = finish.clone();
+    let one = Origin::start(|mut peer| {
+        while peer.request().is_some() {
+            if peer.number == 0 {
+                peer.send("HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n");
+            } else {
+                peer.answer("one");
+            }
+        }
+    });
+    let other = Origin::start(move |mut peer| {
+        while peer.request().is_some() {
+            finishing.wait();
+            peer.answer("other");
+        }
+    });
+    let text = text(
+        Place::Cluster,
+        "retry on=\"503\" backoff=\"0s\"",
+        "queue timeout=\"60s\"",
+        &[&other, &one],
+    );
+    let text = text.replace("    endpoint \"", "    endpoint requests-max=1 \"");
+    let proxy = Proxy::start(&text);
+    let admin = Admin::of(&proxy);
+    let mut busy = proxy.client();
+    busy.send("GET /busy HTTP/1.1\r\nHost: test\r\n\r\n");
+    other.request(0);
+    let mut client = proxy.client();
+    client.send("GET /again HTTP/1.1\r\nHost: test\r\n\r\n");
+    wait_until_queued(&admin, 1);
+    admin.order("c", &other, "maintain");
+    assert_eq!(client.response().text(), "one");
+    assert_eq!(ended(&proxy, "/again"), as_told(200, "ok", 2));
+    finish.open();
+    assert_eq!(busy.response().text(), "other");
+}
+
+/// Until so many requests wait for a place.
+fn wait_until_queued(admin: &Admin, count: u64) {
+    crate::harness::wait(|| {
+        let cluster = admin.told("GET", "/api/v1/clusters/c", "");
+        match cluster["queue"].as_u64() {
+            Some(found) if found == count => Ok(()),
+            found => Err(format!("{found:?} wait")),
+        }
+    });
 }

@@ -163,10 +163,10 @@ pub(super) fn look(cluster: &Cluster, ask: &Ask) -> Now {
 
 fn pick(cluster: &Cluster, ask: &Ask) -> Now {
     let view = cluster.live.view();
-    let mut picked = cluster.picker.pick(&view, ask.key, &ask.tried);
+    let mut picked = pick_open(cluster, &view, ask.key, &ask.tried);
     if picked.is_err() && !ask.has_other(&view) {
         // There is nobody else: the one that failed may do better now.
-        picked = cluster.picker.pick(&view, ask.key, &[]);
+        picked = pick_open(cluster, &view, ask.key, &[]);
     }
     match picked {
         Ok(place) => Now::Taken(place),
@@ -177,6 +177,22 @@ fn pick(cluster: &Cluster, ask: &Ask) -> Now {
         }
         Err(PickError::Full) => Now::WaitFor(None),
     }
+}
+
+/// As [`crate::balance::Picker::pick`], but not an endpoint that stopped taking requests since the view was made: who drains it may have seen
+/// that it serves nobody, and stop it.
+fn pick_open(cluster: &Cluster, view: &View, key: u64, tried: &[u64]) -> Result<Place, PickError> {
+    let mut place = cluster.picker.pick(view, key, tried)?;
+    let mut avoided = Vec::new();
+    while !place.endpoint().is_open() {
+        if avoided.is_empty() {
+            avoided.extend_from_slice(tried);
+        }
+        // Bounded by the endpoints of the view.
+        avoided.push(place.endpoint().id());
+        place = cluster.picker.pick(view, key, &avoided)?;
+    }
+    Ok(place)
 }
 
 /// Joins the queue and offers what is free by now.
