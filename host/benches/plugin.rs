@@ -10,11 +10,12 @@ use std::time::Instant;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use serde_json::{Value, json};
+use tollgate::bundled;
 use tollgate::http::{
     ConnectionFacts, EscapedSlashes, Exchange, Limits, Scheme, Underscores, parse_request,
 };
 use tollgate::plugin::{
-    Balancer, Budgets, EndpointTable, Engine, HttpFilter, flatten, retire_worker_instances,
+    Balancer, Budgets, EndpointTable, Engine, HttpFilter, Measure, flatten, retire_worker_instances,
 };
 
 #[path = "../src/plugin/tests/guests.rs"]
@@ -158,6 +159,20 @@ impl EndpointTable for Table {
     fn load(&self, index: u32) -> u32 {
         index % 7
     }
+
+    fn measure(&self, index: u32) -> u64 {
+        let measure = Measure {
+            latency_micros: 1_000 + index,
+            failures: 0,
+            requests: Some(index % 7),
+        };
+        measure.packed()
+    }
+}
+
+fn table(endpoints: u32) -> Arc<dyn EndpointTable> {
+    let list = (0..endpoints).map(|index| (format!("10.0.0.1:{index}"), 1));
+    Arc::new(Table(list.collect()))
 }
 
 fn picks(criterion: &mut Criterion) {
@@ -177,14 +192,52 @@ fn picks(criterion: &mut Criterion) {
         )
         .expect("configured");
         for endpoints in [10, 100, 1_000] {
-            let list = (0..endpoints)
-                .map(|index| (format!("10.0.0.1:{index}"), 1))
-                .collect();
-            let table: Arc<dyn EndpointTable> = Arc::new(Table(list));
+            let table = table(endpoints);
             group.bench_function(format!("{mode}, {endpoints}"), |bencher| {
                 bencher.iter(|| black_box(balancer.pick(&table, 0, &[])).expect("a pick"));
             });
         }
+    }
+    group.finish();
+}
+
+/// What ships, for a cluster of a hundred equal endpoints; every key is another one.
+fn bundled_picks(criterion: &mut Criterion) {
+    let engine = Engine::new(None).expect("an engine");
+    let mut group = criterion.benchmark_group("bundled pick, 100 endpoints");
+    let table = table(100);
+    for (name, plugin, settings) in [
+        ("round-robin", "round-robin", json!({})),
+        ("least-request", "least-request", json!({})),
+        ("random", "random", json!({})),
+        ("peak-ewma", "peak-ewma", json!({})),
+        ("ring-hash", "ring-hash", json!({})),
+        (
+            "ring-hash, load-factor 125",
+            "ring-hash",
+            json!({ "load-factor": 125 }),
+        ),
+        ("maglev", "maglev", json!({})),
+        ("first", "first", json!({})),
+    ] {
+        let bytes = bundled::get(plugin).expect("it is bundled");
+        let component = engine.load_bytes(plugin, bytes).expect("it loads");
+        let balancer = Balancer::configure(
+            &engine,
+            &component,
+            plugin,
+            name,
+            &settings,
+            Budgets::default(),
+        )
+        .expect("configured");
+        let mut key = 1_u64;
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                key = key.wrapping_mul(0x9e37_79b9_7f4a_7c15).max(1);
+                black_box(balancer.pick(&table, key, &[])).expect("a pick")
+            });
+        });
     }
     group.finish();
 }
@@ -217,5 +270,5 @@ fn instances(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, filters, generated, picks, instances);
+criterion_group!(benches, filters, generated, picks, bundled_picks, instances);
 criterion_main!(benches);

@@ -1,7 +1,7 @@
 //! The circuit breaker: beyond each of its limits a request fails at once, and no longer than that.
 
 use super::scene::{Gates, asking, before, cluster, put, start, until, until_idle, until_queue};
-use crate::harness::{Client, Proxy};
+use crate::harness::{Client, Gate, Origin, Proxy};
 use crate::tcp::{connect, echo, end, ends_by_reset, established, line_of, server};
 
 /// Refused at once, with nothing tried; the queue is never the reason, for it would keep anybody for an hour.
@@ -129,30 +129,31 @@ fn a_request_that_is_bound_to_an_endpoint_at_its_breaker_goes_elsewhere() {
 }
 
 #[test]
-fn idle_connections_count_for_the_breaker_until_they_are_closed() {
-    let gates = Gates::default();
-    let (a, b) = (gates.origin("a"), gates.origin("b"));
+fn an_idle_connection_counts_for_the_breaker_until_it_is_closed() {
+    let close = Gate::default();
+    let closing = close.clone();
+    let a = Origin::start(move |mut peer| {
+        peer.request();
+        peer.answer("a");
+        closing.wait();
+    });
+    let b = Origin::named("b");
     let proxy = before(
         1,
         &format!(
-            "balancer \"first\"\nendpoint \"{a}\" id=\"a\"\nendpoint \"{b}\"\ncircuit-breaker connections-max=1\ntimeouts idle=\"100ms\""
+            "balancer \"first\"\nendpoint \"{a}\" id=\"a\"\nendpoint \"{b}\"\ncircuit-breaker connections-max=1\ntimeouts idle=\"1h\""
         ),
     );
     assert_eq!(proxy.client().get("/a").text(), "a");
+    proxy.line_of("/a");
     put(&proxy, "a", "maintain");
-    // Either the idle connection is there still, and is why, or it has been closed already.
-    until("a refusal or the end of the idle connection", || {
-        let open = cluster(&proxy)["endpoints"][0]["connections"] == 1;
-        let status = proxy.client().get("/b").status;
-        assert!(status == 200 || open, "no connection was in the way");
-        status == 200
+    assert_open(&proxy, "/open");
+    assert_eq!(cluster(&proxy)["endpoints"][0]["connections"], 1);
+    close.open();
+    until("the idle connection to be out of the way", || {
+        proxy.client().get("/b").status == 200
     });
     assert_eq!(b.connections(), 1);
-    put(&proxy, "a", "ready");
-    let held = asking(&proxy, "/held/1");
-    a.wait_for_connections(1);
-    gates.open("/held/1");
-    drop(held);
 }
 
 #[test]

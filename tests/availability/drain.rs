@@ -134,7 +134,7 @@ fn free_port(ips: [&str; 2]) -> u16 {
 /// One of several proxies behind another one: it waits with its drain until the one before it has noticed.
 fn node(ip: &str, web: u16, admin: u16, name: &str) -> Proxy {
     Proxy::start(&format!(
-        "process {{\nworkers 1\nlog format=\"json\"\ndrain-delay \"500ms\"\n}}\nadmin \"{ip}:{admin}\"\nlistener \"web\" \"{ip}:{web}\" {{ route {{ respond 200 body=\"{name}\" }} }}\n"
+        "process {{\nworkers 1\nlog format=\"json\"\ndrain-delay \"1s\"\n}}\nadmin \"{ip}:{admin}\"\nlistener \"web\" \"{ip}:{web}\" {{ route {{ respond 200 body=\"{name}\" }} }}\n"
     ))
 }
 
@@ -146,7 +146,7 @@ fn nodes_are_replaced_in_turn_and_nobody_notices() {
     let mut nodes = ips.map(|ip| node(ip, web, ready, "old"));
     // Checks go to the admin port of each; what meets a node that is gone already is tried again elsewhere.
     let front = Proxy::start(&text(&format!(
-        "endpoint \"127.0.0.3:{web}\"\nendpoint \"127.0.0.4:{web}\"\nhealth-check interval=\"20ms\" fall=1 rise=1 port={ready} {{ http \"/ready\" }}"
+        "endpoint \"127.0.0.3:{web}\"\nendpoint \"127.0.0.4:{web}\"\nhealth-check interval=\"20ms\" timeout=\"10s\" fall=1 rise=1 port={ready} {{ http \"/ready\" }}"
     )));
     let admin = Admin::of(&front);
     let (over, asked) = (AtomicBool::new(false), AtomicUsize::new(0));

@@ -12,6 +12,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{CertificateParams, DnType, KeyPair};
+use rustix::process::Signal;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection};
 use std::convert::Infallible;
@@ -207,6 +208,23 @@ fn a_tls_check_fails_when_no_hands_are_shaken() {
     silent.store(false, Ordering::SeqCst);
     assert_eq!(up(&proxy, "c", &endpoint), "TLS 1.3");
     assert_eq!(proxy.client().get("/").text(), "a");
+}
+
+#[test]
+fn a_reload_reads_the_certificates_of_a_check_anew() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let well = Arc::new(AtomicBool::new(false));
+    let server = TlsServer::start("127.0.0.1", folder.path(), &well);
+    let other = TlsServer::start("other.test", folder.path(), &well);
+    let ca = folder.path().join("ca.pem");
+    std::fs::copy(&other.authority, &ca).expect("a writable folder");
+    let keys = at_once("up", &server.asked(&format!("ca=\"{}\"", ca.display())));
+    let (proxy, endpoint) = checked(&[("c", keys)]);
+    let reason = down(&proxy, "c", &endpoint);
+    assert_eq!(reason, "certificate is not signed by a trusted authority");
+    std::fs::copy(&server.authority, &ca).expect("a writable folder");
+    proxy.signal(Signal::HUP);
+    assert_eq!(up(&proxy, "c", &endpoint), "TLS 1.3");
 }
 
 /// A gRPC health service: SERVING for the service "shop" while `well` is set, and for no other.

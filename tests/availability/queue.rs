@@ -200,6 +200,28 @@ fn who_leaves_the_queue_is_never_sent_and_the_next_takes_its_turn() {
     until_idle(&proxy);
 }
 
+#[test]
+fn who_leaves_behind_bytes_that_nobody_has_read_is_out_of_the_queue_too() {
+    let gates = Gates::default();
+    let origin = gates.origin("ok");
+    let proxy = before(
+        1,
+        &format!("endpoint \"{origin}\" requests-max=1\nqueue timeout=\"20s\""),
+    );
+    let first = fill(&proxy, &origin);
+    let mut leaves = proxy.client();
+    leaves.send("POST /leaves HTTP/1.1\r\nHost: test\r\nContent-Length: 20\r\n\r\nten bytes.");
+    until_queue(&proxy, 1);
+    // It arrives while the request waits, and stays unread.
+    leaves.send("more");
+    drop(leaves);
+    until_queue(&proxy, 0);
+    assert_eq!(proxy.line_of("/leaves").outcome(), "downstream-aborted");
+    gates.open("/held/first");
+    finish([first]);
+    assert_eq!(order(&origin), ["/held/first"]);
+}
+
 /// Two endpoints with one place each, and a key that binds; "bound" is on the first.
 fn bound(queue: &str) -> (Gates, [Origin; 2], Proxy) {
     let gates = Gates::default();

@@ -167,3 +167,6 @@ fn refusal(view: &View, tried: &[u64]) -> PickError {
         false => PickError::None,
     }
 }
+
+#[cfg(test)]
+mod simulation;

@@ -60,4 +60,4 @@ pub fn retire_worker_instances() {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

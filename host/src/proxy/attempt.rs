@@ -141,7 +141,7 @@ pub(super) async fn run(
                 ask.failed(&endpoint);
                 let nobody_else = || !ask.has_other(&cluster.live.view());
                 if always || nobody_else() {
-                    pause(connection, wait).await?;
+                    pause(connection, wait, true).await?;
                 }
             }
         }
@@ -205,6 +205,7 @@ async fn place_for(
             let downstream = Downstream {
                 timer: connection.timer(),
                 stream: &connection.stream,
+                half_close_leaves: true,
             };
             let began = Instant::now();
             let place = take_place(&target.cluster, ask, now, downstream).await;
@@ -236,17 +237,22 @@ async fn connect_for(
 }
 
 /// Waits before a retry, unless the downstream leaves.
-pub(super) async fn pause(connection: &Connection, wait: Duration) -> Result<(), Stop> {
+pub(super) async fn pause(
+    connection: &Connection,
+    wait: Duration,
+    half_close_leaves: bool,
+) -> Result<(), Stop> {
     if wait.is_zero() {
         return Ok(());
     }
     let timer = connection.timer();
     timer.set(wait);
-    let gone = std::future::poll_fn(|cx| match connection.stream.poll_closed(cx) {
-        Poll::Ready(true) => Poll::Ready(()),
-        Poll::Ready(false) | Poll::Pending => Poll::Pending,
-    });
-    match timer.within(gone).await {
+    let downstream = Downstream {
+        timer,
+        stream: &connection.stream,
+        half_close_leaves,
+    };
+    match timer.within(downstream.left()).await {
         Ok(()) => Err(Stop::DownstreamAborted),
         Err(_) => Ok(()),
     }

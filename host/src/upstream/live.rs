@@ -217,7 +217,16 @@ impl Drop for ConnectionCount {
 
 #[cfg(test)]
 pub(super) fn test_endpoint(queue: &Arc<Queue>, limit: u32) -> Arc<EndpointState> {
-    let address = SocketAddr::from(([127, 0, 0, 1], 9));
+    test_endpoint_at(SocketAddr::from(([127, 0, 0, 1], 9)), queue, limit)
+}
+
+/// An endpoint of its own, in no cluster.
+#[cfg(test)]
+pub(crate) fn test_endpoint_at(
+    address: SocketAddr,
+    queue: &Arc<Queue>,
+    limit: u32,
+) -> Arc<EndpointState> {
     let state = Arc::new(EndpointState::new(address, "test".into(), queue.clone()));
     state.set_limit(limit);
     state.set_open(true);

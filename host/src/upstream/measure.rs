@@ -35,8 +35,15 @@ impl Measures {
     /// Counts an attempt that took `latency` until the response head, or that failed; a failure that took no time leaves the latency alone.
     pub fn record(&self, latency: Option<Duration>, failed: bool, now: Instant) {
         let now = nanos(now);
-        let (old_latency, old_share) = unpack(self.averages.load(Ordering::Relaxed));
-        let kept = weight_kept(self.written.swap(now, Ordering::Relaxed), now);
+        let old = self.averages.load(Ordering::Relaxed);
+        let (old_latency, old_share) = unpack(old);
+        let then = self.written.swap(now, Ordering::Relaxed);
+        // The first sample stands for all time before, also when the process is young.
+        let kept = if old == 0 {
+            0.0
+        } else {
+            weight_kept(then, now)
+        };
         let share = old_share * kept + if failed { 1.0 - kept } else { 0.0 };
         let new_latency = latency.map(|latency| latency.as_secs_f32() * 1e6);
         let latency = match new_latency {
@@ -115,15 +122,20 @@ mod tests {
     }
 
     #[test]
+    fn the_first_sample_stands_for_all_time_before_however_little_that_was() {
+        for age in [Duration::ZERO, Duration::from_secs(100)] {
+            let measures = Measures::default();
+            measures.record(None, true, *BEGAN + age);
+            let share = measures.read(*BEGAN + age).failure_share;
+            assert_eq!(share, 1.0, "{age:?} after the process began");
+        }
+    }
+
+    #[test]
     fn failures_have_a_share_that_fades() {
         let measures = Measures::default();
         let start = *BEGAN + Duration::from_secs(100);
         measures.record(None, true, start);
-        let first = measures.read(start).failure_share;
-        assert!(
-            first > 0.9,
-            "the first sample stands for all time before: {first}"
-        );
         for step in 1..=200 {
             let at = start + Duration::from_millis(100 * step);
             measures.record(Some(Duration::from_millis(1)), false, at);

@@ -24,6 +24,8 @@ pub use budget::RetryBudget;
 pub use cluster::{Cluster, Spec};
 pub use connections::Connections;
 pub use dial::{DialError, Dialled, checkout, dial};
+#[cfg(test)]
+pub(crate) use live::test_endpoint_at;
 pub use live::{EndpointState, Place};
 pub use passive::Verdict;
 pub use queue::{PRIORITY_MAX, PRIORITY_MIN, Queue, QueueFull, Waiter, Wish};

@@ -64,6 +64,21 @@ impl Choice {
         let endpoint = self.endpoints.get(index as usize)?;
         endpoint.has_room().then_some(endpoint)
     }
+
+    /// [`EndpointTable::measure`], as it stands at `now`.
+    pub(crate) fn measure_at(&self, index: u32, now: Instant) -> u64 {
+        let Some(endpoint) = self.endpoints.get(index as usize) else {
+            return Measure::UNAVAILABLE.packed();
+        };
+        let reading = endpoint.measures.read(now);
+        let micros = |latency: Duration| u32::try_from(latency.as_micros()).unwrap_or(u32::MAX);
+        let measure = Measure {
+            latency_micros: reading.latency.map_or(0, |latency| micros(latency).max(1)),
+            failures: (reading.failure_share * 255.0).round() as u8,
+            requests: endpoint.has_room().then(|| endpoint.in_flight()),
+        };
+        measure.packed()
+    }
 }
 
 impl EndpointTable for Choice {
@@ -77,17 +92,7 @@ impl EndpointTable for Choice {
     }
 
     fn measure(&self, index: u32) -> u64 {
-        let Some(endpoint) = self.endpoints.get(index as usize) else {
-            return Measure::UNAVAILABLE.packed();
-        };
-        let reading = endpoint.measures.read(Instant::now());
-        let micros = |latency: Duration| u32::try_from(latency.as_micros()).unwrap_or(u32::MAX);
-        let measure = Measure {
-            latency_micros: reading.latency.map_or(0, |latency| micros(latency).max(1)),
-            failures: (reading.failure_share * 255.0).round() as u8,
-            requests: endpoint.has_room().then(|| endpoint.in_flight()),
-        };
-        measure.packed()
+        self.measure_at(index, Instant::now())
     }
 }
 

@@ -20,7 +20,7 @@ use crate::http::{
 };
 
 /// One engine for all tests: each would reserve its own terabytes.
-fn engine() -> &'static Engine {
+pub(crate) fn engine() -> &'static Engine {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
     ENGINE.get_or_init(|| Engine::new(None).expect("an engine"))
 }
@@ -30,7 +30,7 @@ fn mode(mode: &str) -> Value {
 }
 
 /// The default budgets, but with time enough for a machine that does much else at once.
-fn patient() -> Budgets {
+pub(crate) fn patient() -> Budgets {
     Budgets {
         time_max: Duration::from_secs(20),
         ..Budgets::default()
