@@ -17,6 +17,7 @@ mod outlier;
 mod patient;
 mod probes;
 mod queue;
+mod replay;
 mod retry;
 mod scene;
 mod tcp_queue;

@@ -162,11 +162,14 @@ pub(super) fn look(cluster: &Cluster, ask: &Ask) -> Now {
 }
 
 fn pick(cluster: &Cluster, ask: &Ask) -> Now {
-    let view = cluster.live.view();
-    let mut picked = pick_open(cluster, &view, ask.key, &ask.tried);
-    if picked.is_err() && !ask.has_other(&view) {
-        // There is nobody else: the one that failed may do better now.
-        picked = pick_open(cluster, &view, ask.key, &[]);
+    let mut picked = pick_by_view(cluster, ask);
+    // It stopped taking requests since the view was made, and the next view lacks it: who drains an endpoint may have seen that it serves
+    // nobody, and stop it. Bounded by the changes of the view.
+    while picked
+        .as_ref()
+        .is_ok_and(|place| !place.endpoint().is_open())
+    {
+        picked = pick_by_view(cluster, ask);
     }
     match picked {
         Ok(place) => Now::Taken(place),
@@ -179,20 +182,14 @@ fn pick(cluster: &Cluster, ask: &Ask) -> Now {
     }
 }
 
-/// As [`crate::balance::Picker::pick`], but not an endpoint that stopped taking requests since the view was made: who drains it may have seen
-/// that it serves nobody, and stop it.
-fn pick_open(cluster: &Cluster, view: &View, key: u64, tried: &[u64]) -> Result<Place, PickError> {
-    let mut place = cluster.picker.pick(view, key, tried)?;
-    let mut avoided = Vec::new();
-    while !place.endpoint().is_open() {
-        if avoided.is_empty() {
-            avoided.extend_from_slice(tried);
-        }
-        // Bounded by the endpoints of the view.
-        avoided.push(place.endpoint().id());
-        place = cluster.picker.pick(view, key, &avoided)?;
+fn pick_by_view(cluster: &Cluster, ask: &Ask) -> Result<Place, PickError> {
+    let view = cluster.live.view();
+    let picked = cluster.picker.pick(&view, ask.key, &ask.tried);
+    if picked.is_err() && !ask.has_other(&view) {
+        // There is nobody else: the one that failed may do better now.
+        return cluster.picker.pick(&view, ask.key, &[]);
     }
-    Ok(place)
+    picked
 }
 
 /// Joins the queue and offers what is free by now.

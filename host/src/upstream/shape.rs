@@ -197,7 +197,10 @@ impl Shape {
         for (position, member) in self.members.iter().enumerate() {
             let state = &member.state;
             state.set_limit(self.limit(&member.spec, shares[position]));
-            state.set_open(open[position]);
+            // Who no longer takes requests closes when the view without it is in force.
+            if open[position] {
+                state.set_open(true);
+            }
             let service = self.said(member.spec.address).service;
             let is_up = lock(state).is_up();
             state.set_unwell(!is_up || service == Service::Maintenance);
