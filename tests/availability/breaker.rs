@@ -1,7 +1,7 @@
 //! The circuit breaker: beyond each of its limits a request fails at once, and no longer than that.
 
-use super::scene::{Gates, asking, before, cluster, put, start, until, until_idle, until_queue};
-use crate::harness::{Client, Gate, Origin, Proxy};
+use super::scene::{Gates, asking, before, cluster, put, start, until_idle, until_queue};
+use crate::harness::{Client, Origin, Proxy};
 use crate::tcp::{connect, echo, end, ends_by_reset, established, line_of, server};
 
 /// Refused at once, with nothing tried; the queue is never the reason, for it would keep anybody for an hour.
@@ -129,15 +129,8 @@ fn a_request_that_is_bound_to_an_endpoint_at_its_breaker_goes_elsewhere() {
 }
 
 #[test]
-fn an_idle_connection_counts_for_the_breaker_until_it_is_closed() {
-    let close = Gate::default();
-    let closing = close.clone();
-    let a = Origin::start(move |mut peer| {
-        peer.request();
-        peer.answer("a");
-        closing.wait();
-    });
-    let b = Origin::named("b");
+fn an_idle_connection_counts_and_is_closed_for_one_that_is_needed() {
+    let (a, b) = (Origin::named("a"), Origin::named("b"));
     let proxy = before(
         1,
         &format!(
@@ -147,13 +140,9 @@ fn an_idle_connection_counts_for_the_breaker_until_it_is_closed() {
     assert_eq!(proxy.client().get("/a").text(), "a");
     proxy.line_of("/a");
     put(&proxy, "a", "maintain");
-    assert_open(&proxy, "/open");
-    assert_eq!(cluster(&proxy)["endpoints"][0]["connections"], 1);
-    close.open();
-    until("the idle connection to be out of the way", || {
-        proxy.client().get("/b").status == 200
-    });
-    assert_eq!(b.connections(), 1);
+    assert_eq!(proxy.client().get("/b").text(), "b");
+    a.wait_for_ends(1);
+    assert_eq!(cluster(&proxy)["endpoints"][0]["connections"], 0);
 }
 
 #[test]
