@@ -7,7 +7,8 @@ use crate::tcp::{connect, echo, end, read_exactly, server};
 use std::collections::HashMap;
 use std::io::{ErrorKind, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 const TEXT: &str = r#"
 admin "127.0.0.1:0"
@@ -353,9 +354,9 @@ fn what_cannot_be_done_is_refused_in_words_and_changes_nothing() {
         (
             "POST",
             &verb("drain"),
-            r#"{"drain-timeout":5}"#,
+            r#"{"drain-time":"1m"}"#,
             422,
-            "drain-timeout",
+            "drain-time",
         ),
         ("POST", &verb("explode"), "", 404, "nothing at this path"),
         ("PUT", &endpoint, "{}", 405, "PUT"),
@@ -435,6 +436,134 @@ fn a_draining_endpoint_keeps_those_who_are_bound_to_it() {
     assert_eq!(proxy.line_of("/moved").outcome(), "ok");
     admin.order("c", &a, "ready");
     assert_eq!(ask_as(&proxy, "old", "/"), "b", "bound anew");
+}
+
+#[test]
+fn an_endpoint_of_weight_0_keeps_those_who_are_bound_to_it() {
+    let (a, b) = (Origin::named("a"), Origin::named("b"));
+    let (proxy, admin) = start(&format!(
+        "balancer \"first\"\n{BOUND}\nendpoint \"{a}\"\nendpoint \"{b}\""
+    ));
+    assert_eq!(ask_as(&proxy, "old", "/"), "a");
+    admin.told("PATCH", &endpoint_path("c", &a), r#"{"weight":0}"#);
+    for _ in 0..3 {
+        assert_eq!(ask_as(&proxy, "old", "/"), "a");
+        assert_eq!(ask_as(&proxy, "new", "/"), "b");
+    }
+}
+
+#[test]
+fn who_waits_for_an_endpoint_that_is_taken_away_goes_to_another() {
+    for (method, verb, body) in [
+        ("POST", "/maintain", ""),
+        ("POST", "/drain", r#"{"drain-timeout":"50ms"}"#),
+        ("DELETE", "", ""),
+    ] {
+        let gate = Gate::default();
+        let (a, b) = (holding("a", &gate), Origin::named("b"));
+        let (proxy, admin) = start(&format!(
+            "balancer \"first\"\n{BOUND}\nqueue timeout=\"1h\"\nendpoint \"{a}\" requests-max=1\nendpoint \"{b}\""
+        ));
+        assert_eq!(ask_as(&proxy, "old", "/"), "a");
+        let mut held = hold(&proxy, &a);
+        let mut waiting = proxy.client();
+        waiting.send("GET /waits HTTP/1.1\r\nHost: test\r\nx-user: old\r\n\r\n");
+        admin.wait_for_endpoint("c", &a, |report| report["queue"] == 1);
+        let path = format!("{}{verb}", endpoint_path("c", &a));
+        admin.told(method, &path, body);
+        assert_eq!(waiting.response().text(), "b", "{method} {verb}");
+        assert_eq!(proxy.line_of("/waits").outcome(), "ok");
+        gate.open();
+        assert_eq!(held.response().text(), "a", "{method} {verb}");
+    }
+}
+
+#[test]
+fn who_waits_for_any_endpoint_goes_to_one_that_comes() {
+    let gate = Gate::default();
+    let (a, b) = (holding("a", &gate), Origin::named("b"));
+    let add = format!(r#"{{"address":"{b}"}}"#);
+    let endpoint = format!("endpoint \"{b}\"");
+    for (method, written) in [("POST", ""), ("PATCH", endpoint.as_str())] {
+        let (proxy, admin) = start(&format!(
+            "queue timeout=\"1h\"\nendpoint \"{a}\" requests-max=1\n{written}"
+        ));
+        if method == "PATCH" {
+            admin.order("c", &b, "maintain");
+        }
+        let _held = hold(&proxy, &a);
+        let mut waiting = proxy.client();
+        waiting.send("GET /waits HTTP/1.1\r\nHost: test\r\n\r\n");
+        wait(
+            || match admin.told("GET", "/api/v1/clusters/c", "")["queue"].as_u64() {
+                Some(1) => Ok(()),
+                count => Err(format!("{count:?} in the queue")),
+            },
+        );
+        if method == "PATCH" {
+            admin.told(method, &endpoint_path("c", &b), r#"{"state":"ready"}"#);
+        } else {
+            admin.told(method, "/api/v1/clusters/c/endpoints", &add);
+        }
+        assert_eq!(waiting.response().text(), "b", "{method}");
+        assert_eq!(proxy.line_of("/waits").outcome(), "ok");
+    }
+    gate.open();
+}
+
+#[test]
+fn orders_fail_no_request() {
+    let [a, b, c] = ["a", "b", "c"].map(Origin::named);
+    let (proxy, admin) = start(&format!("endpoint \"{a}\"\nendpoint \"{b}\""));
+    let (over, asked) = (AtomicBool::new(false), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        let askers: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| ask_until(&proxy, &over, &asked)))
+            .collect();
+        let add = format!(r#"{{"address":"{c}"}}"#);
+        for _ in 0..10 {
+            admin.told("POST", "/api/v1/clusters/c/endpoints", &add);
+            for endpoint in [&a, &b] {
+                for verb in ["drain", "ready", "maintain", "ready"] {
+                    admin.order("c", endpoint, verb);
+                    more(&asked, 8);
+                }
+            }
+            admin.told("DELETE", &endpoint_path("c", &c), "");
+            more(&asked, 8);
+        }
+        over.store(true, Ordering::Relaxed);
+        for asker in askers {
+            let failed = asker.join().expect("it asks and counts");
+            assert_eq!(failed, Vec::<String>::new());
+        }
+    });
+    assert!([&a, &b, &c].iter().all(|origin| origin.connections() > 0));
+}
+
+/// Asks on one connection until it is over. What was not answered with 200.
+pub(super) fn ask_until(proxy: &Proxy, over: &AtomicBool, asked: &AtomicUsize) -> Vec<String> {
+    let mut client = proxy.client();
+    let mut failed = Vec::new();
+    while !over.load(Ordering::Relaxed) {
+        let response = client.get("/");
+        asked.fetch_add(1, Ordering::Relaxed);
+        if response.status != 200 {
+            failed.push(format!("{} {}", response.status, response.text()));
+        }
+        // Not as fast as it can: the machine has other tests to run.
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    failed
+}
+
+/// Until so many more requests were answered.
+pub(super) fn more(asked: &AtomicUsize, count: usize) {
+    let wanted = asked.load(Ordering::Relaxed) + count;
+    wait(|| match asked.load(Ordering::Relaxed) {
+        now if now >= wanted => Ok(()),
+        now => Err(format!("{now} of {wanted} requests")),
+    });
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! Endpoints that are not written down: from a name server and from files, while the proxy runs.
 
-use super::admin::{holding, shares, start, text, these};
-use crate::harness::{Admin, Gate, NameServer, Origin, Proxy, config, endpoint_path, wait};
+use super::admin::{ask_until, holding, more, shares, start, text, these};
+use crate::harness::{
+    Admin, Gate, NameServer, Origin, Proxy, closed_port, config, endpoint_path, wait,
+};
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Log lines when a source fails, and when it answers again.
 const FAILED: &str = "discovery failed; what was found last stays";
@@ -332,6 +335,59 @@ fn health_and_orders_stay_when_others_come_and_go() {
 }
 
 #[test]
+fn what_an_operator_removed_is_not_found_again() {
+    let [a, b, c] = ["a", "b", "c"].map(Origin::named);
+    let list = format!("[\"{a}\", \"{b}\"]");
+    let (proxy, admin) = start_with(&[("list.json", &list)], "discover file=\"list.json\"");
+    admin.told("DELETE", &endpoint_path("c", &b), "");
+    for (now, expected) in [
+        (format!("[\"{a}\", \"{b}\", \"{c}\"]"), [&a, &c].as_slice()),
+        (format!("[\"{c}\"]"), &[&c]),
+        (format!("[\"{b}\", \"{a}\"]"), &[&a]),
+    ] {
+        proxy.replace_file("list.json", now.as_bytes());
+        let expected: Vec<_> = expected.iter().map(|one| *one as &dyn ToString).collect();
+        admin.wait_for_endpoints("c", &expected);
+    }
+    assert_eq!(shares(&proxy, 4), these(&[("a", 4)]));
+}
+
+#[test]
+fn what_an_operator_removed_can_be_added_again() {
+    let (a, b) = (Origin::named("a"), Origin::named("b"));
+    let list = format!("[\"{a}\", \"{b}\"]");
+    let (proxy, admin) = start_with(&[("list.json", &list)], "discover file=\"list.json\"");
+    admin.told("DELETE", &endpoint_path("c", &b), "");
+    admin.wait_for_endpoints("c", &[&a]);
+    let body = format!(r#"{{"address":"{b}"}}"#);
+    admin.told("POST", "/api/v1/clusters/c/endpoints", &body);
+    assert_eq!(shares(&proxy, 4), these(&[("a", 2), ("b", 2)]));
+}
+
+#[test]
+fn a_list_that_changes_fails_no_request() {
+    let (a, b) = (Origin::named("a"), Origin::named("b"));
+    let both = format!("[\"{a}\", \"{b}\"]");
+    let (proxy, admin) = start_with(&[("list.json", &both)], "discover file=\"list.json\"");
+    let (over, asked) = (AtomicBool::new(false), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        let askers: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| ask_until(&proxy, &over, &asked)))
+            .collect();
+        for one in [&a, &b, &a, &b] {
+            proxy.replace_file("list.json", format!("[\"{one}\"]").as_bytes());
+            admin.wait_for_endpoints("c", &[one]);
+            more(&asked, 8);
+        }
+        over.store(true, Ordering::Relaxed);
+        for asker in askers {
+            let failed = asker.join().expect("it asks and counts");
+            assert_eq!(failed, Vec::<String>::new());
+        }
+    });
+}
+
+#[test]
 fn an_endpoint_that_is_no_longer_found_finishes_its_requests() {
     let gate = Gate::default();
     let (a, b) = (holding("a", &gate), Origin::named("b"));
@@ -441,6 +497,36 @@ fn written_and_found_endpoints_serve_together_until_the_source_is_taken_away() {
     let written = format!("endpoint \"{a}\"");
     proxy.reload(&text(&written)).expect("it is valid");
     assert_eq!(shares(&proxy, 3), these(&[("a", 3)]));
+}
+
+/// Nothing but the list holds on to an endpoint that nobody speaks to, so a list without it, if only for a moment, shows.
+#[test]
+fn an_endpoint_keeps_its_state_when_it_is_found_instead_of_written() {
+    let ((_held, closed), well) = (closed_port(), Origin::named("well"));
+    let json = format!("[\"{closed}\", \"{well}\"]");
+    let kdl = format!("endpoint \"{closed}\"\nendpoint \"{well}\"\n");
+    let whole = |endpoints: &str| {
+        format!(
+            "{endpoints}\noutlier-detection consecutive-connect-failures=1 ejection=\"1h\" ejection-max=\"1h\""
+        )
+    };
+    let files = [("list.json", json.as_str()), ("list.kdl", &kdl)];
+    let (proxy, admin) = start_with(&files, &whole(&kdl));
+    assert_eq!(shares(&proxy, 2), these(&[("well", 2)]));
+    let ejected = admin.endpoint("c", &closed);
+    assert_eq!(ejected["state"], "ejected");
+    for endpoints in [
+        "discover file=\"list.json\"",
+        "discover file=\"list.kdl\"",
+        &kdl,
+    ] {
+        proxy.reload(&text(&whole(endpoints))).expect("it is valid");
+        let now = admin.endpoint("c", &closed);
+        assert_eq!(now["state"], "ejected", "{endpoints}");
+        assert_eq!(now["history"], ejected["history"], "{endpoints}");
+        assert_eq!(shares(&proxy, 2), these(&[("well", 2)]), "{endpoints}");
+    }
+    assert_eq!(well.connections(), 1);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `endpoint`: what the operator says on the command line is done by the running proxy.
 
 use super::{stderr, stdout};
-use crate::harness::{Admin, Origin, Proxy, binary, closed_port, config};
+use crate::harness::{Admin, Origin, Proxy, binary, closed_port, config, wait};
 use serde_json::Value;
 use std::process::{Command, Output};
 
@@ -12,6 +12,7 @@ listener "web" "127.0.0.1:0" {
 }
 cluster "site" {
     balancer "first"
+    affinity header="x-user"
     endpoint "FIRST" id="one" requests-max=10
     endpoint "SECOND" weight=4
 }
@@ -153,11 +154,23 @@ fn an_endpoint_is_added_and_removed() {
 #[test]
 fn a_drain_has_the_time_that_is_given_with_it() {
     let site = site();
-    for (timeout, code) in [("10m", 0), ("10", 2)] {
-        let output = site.try_tell(&["drain", "site/one", "--timeout", timeout]);
-        assert_eq!(output.status.code(), Some(code), "{}", stderr(&output));
-    }
-    assert_eq!(site.admin.endpoint("site", &"one")["state"], "draining");
+    let bound = || {
+        let mut client = site.proxy.client();
+        client.ask("GET", "/", "x-user: one\r\n").text()
+    };
+    assert_eq!(bound(), "first");
+    site.tell(&["drain", "site/one"]);
+    assert_eq!(
+        (bound().as_str(), site.answers().as_str()),
+        ("first", "second")
+    );
+    site.tell(&["drain", "site/one", "--timeout", "50ms"]);
+    wait(|| match bound() {
+        name if name == "second" => Ok(()),
+        name => Err(name),
+    });
+    let output = site.try_tell(&["drain", "site/one", "--timeout", "10"]);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
 }
 
 #[test]

@@ -32,7 +32,7 @@ pub(crate) use client::{Client, Response};
 pub(crate) use gate::Gate;
 pub(crate) use head::Head;
 pub(crate) use name_server::NameServer;
-pub(crate) use origin::{Origin, closed_port, deaf_port};
+pub(crate) use origin::{Origin, Peer, closed_port, deaf_port};
 pub(crate) use proxy::{AccessLine, Proxy, binary, cache_dir, whole};
 pub(crate) use wire::Wire;
 

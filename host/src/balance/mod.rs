@@ -91,7 +91,7 @@ impl Picker {
         let endpoints = &view.choice.endpoints;
         let mut refused = positions_of(tried, endpoints);
         let mut declined = 0;
-        for _ in 0..endpoints.len().max(DECLINED_MAX).min(ASKED_MAX) {
+        for _ in 0..endpoints.len().clamp(DECLINED_MAX, ASKED_MAX) {
             match self.balancer.pick(&view.table, key, &refused) {
                 Ok(Some(index)) => {
                     let picked = endpoints.get(index as usize);

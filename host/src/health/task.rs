@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::pace::{first_wait, wait};
 use super::{Failure, Pace, Passed, Prober, Target};
-use crate::config::HealthCheck;
+use crate::config::{HealthCheck, Probe, TlsProbe};
 
 /// What is checked and where results go.
 pub trait Subject {
@@ -24,13 +24,31 @@ pub trait Subject {
 pub struct Check {
     pub prober: Prober,
     pub settings: HealthCheck,
+    /// The settings as text, since a regex cannot be compared.
+    written: String,
+    /// The file that `ca` names, as it was read.
+    ca: Option<Vec<u8>>,
 }
 
 impl Check {
     /// Blocks on file reads, as [`Prober::new`], whose errors it has.
     pub fn new(settings: HealthCheck) -> Result<Check, String> {
         let prober = Prober::new(&settings)?;
-        Ok(Check { prober, settings })
+        let ca = match &settings.probe {
+            Probe::Tls(TlsProbe { ca: Some(ca), .. }) => std::fs::read(ca).ok(),
+            _ => None,
+        };
+        Ok(Check {
+            prober,
+            written: format!("{settings:?}"),
+            settings,
+            ca,
+        })
+    }
+
+    /// Whether it asks the same, by the same certificates.
+    pub fn is_same(&self, other: &Check) -> bool {
+        self.written == other.written && self.ca == other.ca
     }
 }
 
@@ -62,7 +80,9 @@ pub fn spawn(
     stagger: (usize, usize),
 ) -> CheckTask {
     let task = tokio::spawn(async move {
-        let Check { prober, settings } = &*check;
+        let Check {
+            prober, settings, ..
+        } = &*check;
         run(prober, settings, &*subject, stagger, fastrand::Rng::new()).await;
     });
     CheckTask(task.abort_handle())

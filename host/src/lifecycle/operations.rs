@@ -117,7 +117,9 @@ impl Running {
         change(&cluster).map_err(|error| match error {
             RuntimeError::NoSuchEndpoint { .. } => Refusal::NoSuchEndpoint,
             RuntimeError::Exists { .. } => Refusal::Exists,
-            RuntimeError::TooMany { .. } => Refusal::Invalid(error.to_string()),
+            RuntimeError::IdTaken { .. } | RuntimeError::TooMany { .. } => {
+                Refusal::Invalid(error.to_string())
+            }
         })
     }
 }

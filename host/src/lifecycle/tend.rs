@@ -23,8 +23,7 @@ pub(super) struct Tending {
 
 /// The checks of one cluster.
 struct Checks {
-    /// As text, to tell whether they are still the same.
-    settings: String,
+    check: Arc<health::Check>,
     _task: Task,
 }
 
@@ -56,12 +55,11 @@ impl Tending {
             let Some(check) = &cluster.health_check else {
                 continue;
             };
-            let settings = format!("{:?}", check.settings);
             let same = before
                 .remove(&cluster.name)
-                .filter(|checks| checks.settings == settings);
+                .filter(|checks| checks.check.is_same(check));
             let checks = same.unwrap_or_else(|| Checks {
-                settings,
+                check: check.clone(),
                 _task: Task(
                     tokio::spawn(check_all(check.clone(), cluster.live.clone())).abort_handle(),
                 ),

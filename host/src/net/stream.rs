@@ -1,10 +1,11 @@
 //! A byte stream to a downstream or an upstream: plain TCP now, other transports as further arms.
 
+use futures_util::FutureExt;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 
@@ -59,6 +60,13 @@ impl Stream {
             Poll::Ready(Ok(count)) => Poll::Ready(count == 0),
             Poll::Ready(Err(_)) => Poll::Ready(true),
         }
+    }
+
+    /// Whether the peer has closed its side, whatever it sent before that and is still to be read; as far as the event loop has heard.
+    pub fn is_read_closed(&self) -> bool {
+        let Stream::Tcp(stream) = self;
+        let ready = stream.ready(Interest::READABLE).now_or_never();
+        ready.is_some_and(|ready| ready.is_ok_and(|ready| ready.is_read_closed()))
     }
 
     /// The two directions, to be driven at the same time.

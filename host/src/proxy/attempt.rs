@@ -65,6 +65,7 @@ pub(super) async fn run(
     let mirrored_bytes = mirrored.as_ref().map(mirror::Order::body_bytes_max);
     let budget = &cluster.live.budget;
     let tries = Tries::new(target.retry(), budget, idempotent, mirrored_bytes);
+    tries.keep(&[], body.bytes());
     if body.is_done() {
         mirror::start(mirrored.take(), &out, &tries, body);
     }
@@ -80,6 +81,7 @@ pub(super) async fn run(
     let mut fresh = false;
     let mut waited = Duration::ZERO;
     loop {
+        let left = target.time_left(waited)?;
         tries.begin();
         let place = place_for(connection, ctx, target, &mut ask).await?;
         let endpoint = place.endpoint().clone();
@@ -87,7 +89,8 @@ pub(super) async fn run(
         let step = Step {
             target,
             tries: &tries,
-            timeout: target.attempt_timeout(waited)?,
+            timeout: target.attempt_timeout(left),
+            left,
             endpoint: &endpoint,
             second: Cell::new(None),
         };
@@ -100,6 +103,7 @@ pub(super) async fn run(
                     NoConnection::PassedOver => {
                         ask.pass_over(&endpoint, &cluster.live.view())?;
                         tries.take_back();
+                        ctx.attempts -= 1;
                         continue;
                     }
                 }
@@ -137,7 +141,7 @@ pub(super) async fn run(
                 ask.failed(&endpoint);
                 let nobody_else = || !ask.has_other(&cluster.live.view());
                 if always || nobody_else() {
-                    pause(connection, wait).await?;
+                    pause(connection, wait, true).await?;
                 }
             }
         }
@@ -151,16 +155,20 @@ impl Target {
         self.route.retry.as_ref().unwrap_or(&self.cluster.retry)
     }
 
-    /// How long an attempt may wait for its answer when earlier ones have waited for `waited`: the response timeout spans them all.
-    fn attempt_timeout(&self, waited: Duration) -> Result<Duration, Stop> {
+    /// What is left of the response timeout, which spans all attempts, when they have waited for `waited`.
+    fn time_left(&self, waited: Duration) -> Result<Duration, Stop> {
         let left = self.timeouts.response.saturating_sub(waited);
         if left.is_zero() {
             return Err(Stop::ResponseTimeout);
         }
-        Ok(self
-            .retry()
+        Ok(left)
+    }
+
+    /// How long an attempt may wait for its answer when so much time is left for all of them.
+    pub(super) fn attempt_timeout(&self, left: Duration) -> Duration {
+        self.retry()
             .timeout
-            .map_or(left, |timeout| timeout.min(left)))
+            .map_or(left, |timeout| timeout.min(left))
     }
 }
 
@@ -197,6 +205,7 @@ async fn place_for(
             let downstream = Downstream {
                 timer: connection.timer(),
                 stream: &connection.stream,
+                half_close_leaves: true,
             };
             let began = Instant::now();
             let place = take_place(&target.cluster, ask, now, downstream).await;
@@ -228,17 +237,22 @@ async fn connect_for(
 }
 
 /// Waits before a retry, unless the downstream leaves.
-pub(super) async fn pause(connection: &Connection, wait: Duration) -> Result<(), Stop> {
+pub(super) async fn pause(
+    connection: &Connection,
+    wait: Duration,
+    half_close_leaves: bool,
+) -> Result<(), Stop> {
     if wait.is_zero() {
         return Ok(());
     }
     let timer = connection.timer();
     timer.set(wait);
-    let gone = std::future::poll_fn(|cx| match connection.stream.poll_closed(cx) {
-        Poll::Ready(true) => Poll::Ready(()),
-        Poll::Ready(false) | Poll::Pending => Poll::Pending,
-    });
-    match timer.within(gone).await {
+    let downstream = Downstream {
+        timer,
+        stream: &connection.stream,
+        half_close_leaves,
+    };
+    match timer.within(downstream.left()).await {
         Ok(()) => Err(Stop::DownstreamAborted),
         Err(_) => Ok(()),
     }
@@ -250,6 +264,8 @@ pub(super) struct Step<'s> {
     pub tries: &'s Tries<'s>,
     /// For the response head.
     pub timeout: Duration,
+    /// What this attempt and those after it may take together.
+    pub left: Duration,
     pub endpoint: &'s Arc<EndpointState>,
     /// The number of the endpoint of a second attempt beside this one.
     pub second: Cell<Option<u64>>,

@@ -216,6 +216,11 @@ impl RequestBody {
         self.reader.is_done()
     }
 
+    /// What has come of it so far, out of its framing.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Moves what `input` holds of the body to `out`, in the framing in which it arrived.
     pub(super) fn transfer(&mut self, input: &mut Buffer, out: &mut Buffer) -> Result<(), Stop> {
         let moved = self

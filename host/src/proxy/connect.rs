@@ -14,6 +14,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 /// Which pooled connections will do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +69,30 @@ impl Ask {
 pub(super) struct Downstream<'c> {
     pub timer: &'c Timer,
     pub stream: &'c Stream,
+    /// Whether closing its side is leaving: so for HTTP, where nobody does that who wants an answer.
+    pub half_close_leaves: bool,
+}
+
+/// How often a downstream that has sent more than was read is looked at.
+const LOOK_INTERVAL: Duration = Duration::from_millis(200);
+
+impl Downstream<'_> {
+    /// Until it leaves. What it sends stays where it is.
+    pub(super) async fn left(self) {
+        let stays = std::future::poll_fn(|cx| self.stream.poll_closed(cx));
+        if stays.await {
+            return;
+        }
+        // Bytes of the body or of a next request are there, and hide the end behind them.
+        let timer = Timer::new();
+        loop {
+            if self.half_close_leaves && self.stream.is_read_closed() {
+                return;
+            }
+            timer.set(LOOK_INTERVAL);
+            std::future::poll_fn(|cx| timer.poll_expired(cx)).await;
+        }
+    }
 }
 
 /// Takes a place, if need be after a wait in the queue; `now` is what [`look`] has found. Uses the timer.
@@ -137,11 +162,14 @@ pub(super) fn look(cluster: &Cluster, ask: &Ask) -> Now {
 }
 
 fn pick(cluster: &Cluster, ask: &Ask) -> Now {
-    let view = cluster.live.view();
-    let mut picked = cluster.picker.pick(&view, ask.key, &ask.tried);
-    if picked.is_err() && !ask.has_other(&view) {
-        // There is nobody else: the one that failed may do better now.
-        picked = cluster.picker.pick(&view, ask.key, &[]);
+    let mut picked = pick_by_view(cluster, ask);
+    // It stopped taking requests since the view was made, and the next view lacks it: who drains an endpoint may have seen that it serves
+    // nobody, and stop it. Bounded by the changes of the view.
+    while picked
+        .as_ref()
+        .is_ok_and(|place| !place.endpoint().is_open())
+    {
+        picked = pick_by_view(cluster, ask);
     }
     match picked {
         Ok(place) => Now::Taken(place),
@@ -152,6 +180,16 @@ fn pick(cluster: &Cluster, ask: &Ask) -> Now {
         }
         Err(PickError::Full) => Now::WaitFor(None),
     }
+}
+
+fn pick_by_view(cluster: &Cluster, ask: &Ask) -> Result<Place, PickError> {
+    let view = cluster.live.view();
+    let picked = cluster.picker.pick(&view, ask.key, &ask.tried);
+    if picked.is_err() && !ask.has_other(&view) {
+        // There is nobody else: the one that failed may do better now.
+        return cluster.picker.pick(&view, ask.key, &[]);
+    }
+    picked
 }
 
 /// Joins the queue and offers what is free by now.
@@ -191,20 +229,14 @@ async fn wait(
     downstream: Downstream<'_>,
 ) -> Result<Option<Place>, Stop> {
     downstream.timer.set(cluster.queue_timeout());
-    let mut waiter = pin!(waiter);
-    let mut watched = true;
+    let (mut waiter, mut left) = (pin!(waiter), pin!(downstream.left()));
     let waited = std::future::poll_fn(|cx| {
         if let Poll::Ready(place) = waiter.as_mut().poll(cx) {
             return Poll::Ready(Ok(place));
         }
-        if watched && let Poll::Ready(gone) = downstream.stream.poll_closed(cx) {
-            if gone {
-                return Poll::Ready(Err(Stop::DownstreamAborted));
-            }
-            // Bytes of the body or of a next request are there, so its leaving can no longer be seen.
-            watched = false;
-        }
-        Poll::Pending
+        left.as_mut()
+            .poll(cx)
+            .map(|()| Err(Stop::DownstreamAborted))
     });
     match downstream.timer.within(waited).await {
         Ok(waited) => waited,

@@ -117,7 +117,7 @@ async fn upload(
         };
         out.clear();
         body.transfer(input, &mut out)?;
-        step.tries.keep(&out);
+        step.tries.keep(&out, body.bytes());
         if responding.get().is_none() {
             response_timer.set(step.timeout);
         }

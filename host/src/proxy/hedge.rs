@@ -3,7 +3,7 @@
 //! is a retry and comes out of the same budget.
 
 use super::attempt::{Answer, Step, cut, unless_down};
-use super::connect::{Ask, NoConnection, Reuse, connect, take_at_once};
+use super::connect::{Ask, Downstream, NoConnection, Reuse, connect, take_at_once};
 use super::connection::Connection;
 use super::context::RequestContext;
 use super::response::{self, NoAnswer};
@@ -104,7 +104,8 @@ async fn second(
     step.second.set(Some(endpoint.id()));
     let failure = match connect(cluster, &endpoint, Reuse::No, &timer).await {
         Ok(dialled) => {
-            timer.set(step.timeout);
+            let left = step.left.saturating_sub(began.elapsed());
+            timer.set(step.target.attempt_timeout(left));
             match answer_of(step, Try { dialled, place }, out, method, &timer).await {
                 Ok(answered) => {
                     return Ok(Answered {
@@ -187,7 +188,7 @@ async fn exchange(
             }
         }
         match stream.read_buf(&mut **input).await {
-            Ok(0) | Err(_) if input.is_empty() => return Err(NoAnswer::Lost),
+            Ok(0) | Err(_) if input.is_empty() => return Err(NoAnswer::Lost.after(interim)),
             Ok(0) | Err(_) => return Err(NoAnswer::Cut),
             Ok(_) => {}
         }
@@ -210,7 +211,14 @@ async fn better(
             status < 500 && !statuses.iter().any(|range| range.contains(&status))
         })
     };
-    let mut watched = true;
+    let mut left = pin!(
+        Downstream {
+            timer: connection.timer(),
+            stream: &connection.stream,
+            half_close_leaves: true,
+        }
+        .left()
+    );
     poll_fn(|cx| {
         if of_one.is_none()
             && let Poll::Ready(answer) = one.as_mut().poll(cx)
@@ -236,13 +244,9 @@ async fn better(
                 .filter(|answer| first.is_err() && answer.is_ok());
             return Poll::Ready(better.unwrap_or(first));
         }
-        if watched && let Poll::Ready(gone) = connection.stream.poll_closed(cx) {
-            if gone {
-                return Poll::Ready(Err(NoAnswer::DownstreamGone));
-            }
-            watched = false;
-        }
-        Poll::Pending
+        left.as_mut()
+            .poll(cx)
+            .map(|()| Err(NoAnswer::DownstreamGone))
     })
     .await
 }

@@ -22,6 +22,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 const UNDER_WAY_MAX: usize = 1024;
 /// Bytes of such copies in a worker, likewise.
 const BYTES_UNDER_WAY_MAX: usize = 64 << 20;
+/// Interim responses that are passed over for one copy.
+const INTERIM_MAX: u32 = 16;
 
 thread_local! {
     /// How many, and how many bytes.
@@ -195,7 +197,8 @@ impl Copied<'_> {
     }
 
     async fn read_head(&mut self, input: &mut Buffer) -> Option<()> {
-        loop {
+        let mut interim = 0;
+        while interim <= INTERIM_MAX {
             if !input.is_empty() {
                 let limits = &self.order.limits;
                 match parse_response(input, &self.order.method, limits, &mut self.head).ok()? {
@@ -205,6 +208,7 @@ impl Copied<'_> {
                             return Some(());
                         }
                         self.head.clear();
+                        interim += 1;
                         continue;
                     }
                     Parsed::Partial => {}
@@ -214,6 +218,7 @@ impl Copied<'_> {
                 return None;
             }
         }
+        None
     }
 
     async fn read(&mut self, input: &mut Buffer) -> bool {

@@ -44,6 +44,14 @@ pub(super) enum NoAnswer {
 }
 
 impl NoAnswer {
+    /// What it means after so many interim responses: an endpoint that has begun to answer was not about to close an idle connection.
+    pub(super) fn after(self, interim: u32) -> NoAnswer {
+        match self {
+            NoAnswer::Lost if interim > 0 => NoAnswer::Cut,
+            other => other,
+        }
+    }
+
     pub(super) fn stop(self) -> Stop {
         match self {
             NoAnswer::Lost | NoAnswer::Cut => Stop::UpstreamReset,
@@ -99,16 +107,16 @@ pub(super) async fn receive(
     // An earlier attempt may have left a head half read.
     ctx.exchange_mut().response.clear();
     let mut input = Buffer::take();
-    for _ in 0..=INTERIM_MAX {
-        read_head(
+    for interim in 0..=INTERIM_MAX {
+        let read = read_head(
             upstream,
             &mut watched,
             register.timer(),
             &mut input,
             ctx,
             target,
-        )
-        .await?;
+        );
+        read.await.map_err(|none| none.after(interim))?;
         let response = &ctx.exchange().response;
         if !response.is_interim() {
             let status = response.status();

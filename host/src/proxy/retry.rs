@@ -31,7 +31,7 @@ pub(super) struct Tries<'t> {
     sent_at: Cell<Option<Instant>>,
     /// What was sent of the body after the first part, to be sent again.
     kept: RefCell<Vec<u8>>,
-    /// How much was kept in all.
+    /// How much of the body was sent in all.
     kept_bytes: Cell<u64>,
     /// How much may be.
     kept_bytes_max: u64,
@@ -173,9 +173,9 @@ impl<'t> Tries<'t> {
             && self.kept_bytes.get() <= self.policy.body_bytes_max
     }
 
-    /// Keeps a part of the body that is being sent, as long as it may have to be sent again.
-    pub(super) fn keep(&self, part: &[u8]) {
-        let bytes = self.kept_bytes.get() + part.len() as u64;
+    /// Keeps a part of the body that is being sent, as long as it may have to be sent again. `bytes` is what has come of the body by now,
+    /// out of its framing; the first part of it is kept elsewhere, and counts.
+    pub(super) fn keep(&self, part: &[u8], bytes: u64) {
         self.kept_bytes.set(bytes);
         if bytes > self.kept_bytes_max {
             self.overflowed.set(true);

@@ -95,6 +95,7 @@ async fn reach(
         let downstream = Downstream {
             timer: connection.timer(),
             stream: &connection.stream,
+            half_close_leaves: false,
         };
         let now = look(cluster, &ask);
         let place = take_place(cluster, &mut ask, now, downstream).await;
@@ -119,6 +120,7 @@ async fn reach(
             Err(NoConnection::PassedOver) => {
                 ask.pass_over(&endpoint, &cluster.live.view())?;
                 tries.take_back();
+                course.attempts -= 1;
                 continue;
             }
         };
@@ -132,7 +134,7 @@ async fn reach(
             Then::Again { wait, .. } => {
                 ask.failed(&endpoint);
                 if !ask.has_other(&cluster.live.view()) {
-                    super::attempt::pause(connection, wait).await?;
+                    super::attempt::pause(connection, wait, false).await?;
                 }
             }
         }

@@ -100,7 +100,7 @@ impl EndpointState {
 
     /// Requests and TCP connections being served by this endpoint now.
     pub fn in_flight(&self) -> u32 {
-        self.in_flight.load(Ordering::Relaxed)
+        self.in_flight.load(Ordering::SeqCst)
     }
 
     /// Upstream connections, idle ones included.
@@ -117,9 +117,10 @@ impl EndpointState {
         self.limit.store(limit, Ordering::SeqCst);
     }
 
-    /// Whether it takes requests that are bound to nobody.
+    /// Whether it takes requests that are bound to nobody. Who has taken a place looks here before it uses it, and who closes an endpoint
+    /// looks at the places afterwards; both in one order for all, so one of them sees the other.
     pub fn is_open(&self) -> bool {
-        self.open.load(Ordering::Relaxed)
+        self.open.load(Ordering::SeqCst)
     }
 
     pub(super) fn set_open(&self, open: bool) {

@@ -51,7 +51,7 @@ struct Rank {
 
 #[derive(Debug)]
 struct Waiting {
-    /// Endpoints it does not want any more.
+    /// Endpoints it does not want while there is another.
     tried: Box<[u64]>,
     place: oneshot::Sender<Place>,
 }
@@ -63,7 +63,7 @@ pub struct Wish<'a> {
     pub class: i16,
     /// The number of the one endpoint that will do.
     pub bound: Option<u64>,
-    /// Numbers of endpoints that will not.
+    /// Numbers of endpoints that will not, while there is another.
     pub tried: &'a [u64],
 }
 
@@ -167,6 +167,11 @@ impl Queue {
             (None, None) => return None,
         };
         let place = endpoint.enter()?;
+        if !bound && !endpoint.is_open() {
+            // It closed meanwhile. The place goes back without the lock, since that serves again.
+            drop(lines);
+            return None;
+        }
         let waiting = self.remove(&mut lines, rank, bound.then(|| endpoint.id()));
         Some((waiting.expect("found under the same lock"), place))
     }

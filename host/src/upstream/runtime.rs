@@ -22,6 +22,8 @@ pub enum RuntimeError {
     NoSuchEndpoint { cluster: String, endpoint: String },
     #[error("cluster `{cluster}` has the endpoint `{endpoint}` already")]
     Exists { cluster: String, endpoint: String },
+    #[error("cluster `{cluster}` has an endpoint with the id `{id}` already")]
+    IdTaken { cluster: String, id: String },
     #[error("cluster `{cluster}` has as many endpoints added at run time as it may have")]
     TooMany { cluster: String },
 }
@@ -176,19 +178,24 @@ impl ClusterState {
         Ok(())
     }
 
-    /// Adds an endpoint, or brings one back that was removed at run time.
+    /// Adds an endpoint. One that was removed at run time comes back as `spec` has it, not as it is written.
     ///
     /// # Errors
-    /// [`RuntimeError::Exists`], [`RuntimeError::TooMany`].
+    /// [`RuntimeError::Exists`], [`RuntimeError::IdTaken`], [`RuntimeError::TooMany`].
     pub fn add(&self, spec: Spec, by: &str) -> Result<(), RuntimeError> {
         let mut shape = self.shape();
-        if self.find(&shape, spec.affinity_id()).is_ok()
-            || self.find(&shape, &spec.label).is_ok()
+        if self.find(&shape, &spec.label).is_ok()
             || self.find(&shape, &spec.address.to_string()).is_ok()
         {
             return Err(RuntimeError::Exists {
                 cluster: self.name.to_string(),
                 endpoint: spec.label.to_string(),
+            });
+        }
+        if self.find(&shape, spec.affinity_id()).is_ok() {
+            return Err(RuntimeError::IdTaken {
+                cluster: self.name.to_string(),
+                id: spec.affinity_id().to_owned(),
             });
         }
         if shape.added.len() >= ADDED_MAX {

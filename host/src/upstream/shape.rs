@@ -19,6 +19,8 @@ const STEP_MIN: Duration = Duration::from_millis(100);
 const STEP_MAX: Duration = Duration::from_secs(1);
 /// The share that an endpoint begins with (as Envoy's `min_weight_percent`).
 const SLOW_START_LEAST: f64 = 0.1;
+/// How long what an operator has said about an endpoint is kept when the endpoint is gone.
+const ORDERS_KEPT: Duration = Duration::from_secs(600);
 
 /// What a generation says about who may be picked.
 #[derive(Debug, Clone, Default)]
@@ -86,6 +88,8 @@ pub(super) struct Shape {
     pub(super) added: Vec<Spec>,
     pub(super) removed: HashSet<SocketAddr>,
     pub(super) overrides: HashMap<SocketAddr, Override>,
+    /// Since when there are orders about nobody.
+    gone: HashMap<SocketAddr, Instant>,
     pub(super) members: Vec<Member>,
     /// What affinity knows of them, kept while nothing of that changes.
     affinity: Option<Arc<Members>>,
@@ -115,8 +119,7 @@ impl Shape {
         }
     }
 
-    /// The list of endpoints: what is written, found and added, each address once, without what was removed. What was said at run time about
-    /// an endpoint that is gone is forgotten: it does not wait for another one at its address.
+    /// The list of endpoints: what is written, found and added, each address once, without what was removed.
     pub(super) fn list(&mut self) -> Vec<Spec> {
         let found = self
             .sources
@@ -124,25 +127,37 @@ impl Shape {
             .filter_map(|source| self.found.get(source))
             .flatten();
         let named: Vec<&Spec> = self.written.iter().chain(found).collect();
-        let is_named: HashSet<SocketAddr> = named.iter().map(|spec| spec.address).collect();
         let added = self.added.iter().map(|spec| (spec.address, spec));
         let added: HashMap<SocketAddr, &Spec> = added.collect();
-        let mut seen = HashSet::new();
+        let mut listed = HashSet::new();
         let all = named.into_iter().chain(&self.added);
         let list = all
-            .filter(|spec| !self.removed.contains(&spec.address) && seen.insert(spec.address))
+            .filter(|spec| listed.insert(spec.address) && !self.removed.contains(&spec.address))
             // What was said last, at run time, counts.
             .map(|spec| added.get(&spec.address).copied().unwrap_or(spec).clone())
             .collect();
-        self.removed.retain(|address| is_named.contains(address));
-        self.overrides.retain(|address, _| seen.contains(address));
+        self.forget_orders(&listed);
         self.affinity = None;
         list
     }
 
-    /// Whether it is in service, its health aside.
-    pub(super) fn takes_traffic(&self, member: &Member) -> bool {
-        self.said(member.spec.address).service == Service::Ready && self.weight(&member.spec) > 0
+    /// Orders outlast their endpoint for a time: a name may answer with some of its addresses only. After that another one may have the address.
+    fn forget_orders(&mut self, listed: &HashSet<SocketAddr>) {
+        let now = Instant::now();
+        let ordered = self.overrides.keys().chain(&self.removed);
+        let gone: Vec<_> = ordered
+            .filter(|address| !listed.contains(*address))
+            .copied()
+            .collect();
+        self.gone.retain(|address, _| gone.contains(address));
+        for address in gone {
+            let since = *self.gone.entry(address).or_insert(now);
+            if now.duration_since(since) >= ORDERS_KEPT {
+                self.overrides.remove(&address);
+                self.removed.remove(&address);
+                self.gone.remove(&address);
+            }
+        }
     }
 
     /// What affinity knows of the members.
@@ -182,7 +197,10 @@ impl Shape {
         for (position, member) in self.members.iter().enumerate() {
             let state = &member.state;
             state.set_limit(self.limit(&member.spec, shares[position]));
-            state.set_open(open[position]);
+            // Who no longer takes requests closes when the view without it is in force.
+            if open[position] {
+                state.set_open(true);
+            }
             let service = self.said(member.spec.address).service;
             let is_up = lock(state).is_up();
             state.set_unwell(!is_up || service == Service::Maintenance);
@@ -309,5 +327,81 @@ impl Shape {
             }
         }
         ended
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(port: u16) -> Spec {
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        Spec {
+            address,
+            label: address.to_string().into(),
+            weight: 1,
+            requests_max: None,
+            backup: false,
+            zone: None,
+            id: None,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn orders_outlast_their_endpoint_for_ten_minutes() {
+        for (away, kept) in [(599, true), (600, false)] {
+            let (one, other) = (spec(1), spec(2));
+            let mut shape = Shape {
+                written: vec![one.clone(), other.clone()],
+                removed: HashSet::from([one.address]),
+                ..Shape::default()
+            };
+            let service = Service::Maintenance;
+            shape.overrides.insert(
+                other.address,
+                Override {
+                    service,
+                    weight: None,
+                },
+            );
+            assert_eq!(shape.list(), std::slice::from_ref(&other));
+            shape.written.clear();
+            assert_eq!(shape.list(), []);
+            tokio::time::advance(Duration::from_secs(away)).await;
+            shape.list();
+            shape.written = vec![one.clone(), other.clone()];
+            let expected = if kept {
+                vec![other.clone()]
+            } else {
+                vec![one, other.clone()]
+            };
+            assert_eq!(shape.list(), expected, "{away} s");
+            assert_eq!(
+                shape.said(other.address).service == service,
+                kept,
+                "{away} s"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_added_counts_before_what_is_written_at_the_same_address() {
+        let mut shape = Shape {
+            written: vec![spec(1), spec(2)],
+            added: vec![
+                Spec {
+                    weight: 9,
+                    ..spec(1)
+                },
+                spec(3),
+            ],
+            ..Shape::default()
+        };
+        let list: Vec<_> = shape
+            .list()
+            .iter()
+            .map(|spec| (spec.address.port(), spec.weight))
+            .collect();
+        assert_eq!(list, [(1, 9), (2, 1), (3, 1)]);
     }
 }

@@ -156,13 +156,13 @@ impl ClusterState {
             .map(|spec| self.member(spec, &known, shape))
             .collect();
         let staying: HashSet<u64> = members.iter().map(|member| member.state.id()).collect();
-        let before = shape.members.iter();
-        for gone in before.filter(|old| !staying.contains(&old.state.id())) {
+        let before = std::mem::replace(&mut shape.members, members);
+        self.refresh(shape);
+        let gone = before.iter();
+        for gone in gone.filter(|old| !staying.contains(&old.state.id())) {
             gone.state.set_open(false);
             self.queue.dissolve(gone.state.id());
         }
-        shape.members = members;
-        self.refresh(shape);
         self.members_changed();
     }
 
@@ -204,12 +204,24 @@ impl ClusterState {
             .store(shape.members.len() as u32, Ordering::Relaxed);
         let panic = view.panic;
         let was_panic = self.view.swap(Arc::new(view)).panic;
+        self.close_others();
         if panic != was_panic {
             tracing::warn!(cluster = %self.name, panic, "the share of healthy endpoints passed the panic threshold");
         }
         if !self.queue.is_empty() {
             self.serve_all();
         }
+    }
+
+    /// Closes who does not take requests by the view that is in force now: a request that chose one before looks again.
+    fn close_others(&self) {
+        let view = self.view();
+        let open = view.choice.endpoints.iter().chain(&view.spill);
+        let open: HashSet<u64> = open.map(|endpoint| endpoint.id()).collect();
+        let others = view.endpoints.iter();
+        others
+            .filter(|endpoint| !open.contains(&endpoint.state.id()))
+            .for_each(|endpoint| endpoint.state.set_open(false));
     }
 
     /// Those who wait, by the view as it is now: some wait for nobody any more, some may have somebody again.

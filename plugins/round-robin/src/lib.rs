@@ -24,8 +24,9 @@ impl Balancer for RoundRobin {
     }
 
     fn update(&mut self, endpoints: &[Endpoint]) {
+        let endpoints = endpoints.iter();
         self.turn
-            .set_weights(endpoints.iter().map(|endpoint| endpoint.weight));
+            .set_endpoints(endpoints.map(|endpoint| (&*endpoint.address, endpoint.weight)));
     }
 
     fn pick(&mut self, _: &Pick) -> Option<usize> {
