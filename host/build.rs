@@ -17,17 +17,21 @@ fn main() {
         .canonicalize()
         .expect("the workspace is there");
     let out = path_of("OUT_DIR");
-    for watched in [
-        "plugins",
+    let names = plugin_names(&root.join("plugins"));
+    // A plugin's README changes no component. A plugin that is new changes the lock file.
+    let of_plugins = names
+        .iter()
+        .flat_map(|name| ["Cargo.toml", "src"].map(|part| format!("plugins/{name}/{part}")));
+    let others = [
         "plugin-sdk",
         "wit",
         "Cargo.toml",
         "Cargo.lock",
         "host/build.rs",
-    ] {
+    ];
+    for watched in of_plugins.chain(others.map(str::to_owned)) {
         println!("cargo::rerun-if-changed={}", root.join(watched).display());
     }
-    let names = plugin_names(&root.join("plugins"));
     ensure_target();
     let built = build_plugins(&root, &out, &names);
     let mut code = bundled_code(&names, &built, &out);
