@@ -160,12 +160,19 @@ fn has_room(endpoint: &EndpointState, tried: &[u64]) -> bool {
 /// Why nothing was picked: whether some untried endpoint is only full.
 fn refusal(view: &View, tried: &[u64]) -> PickError {
     let all = view.choice.endpoints.iter().chain(&view.spill);
-    let mut untried = all.filter(|endpoint| !tried.contains(&endpoint.id()));
-    match untried.any(|endpoint| !endpoint.has_room()) {
-        true if view.choice.waits => PickError::Full,
-        true => PickError::Broken,
-        false => PickError::None,
+    let full = all.filter(|endpoint| !tried.contains(&endpoint.id()) && !endpoint.has_room());
+    let waits = |endpoint: &Arc<EndpointState>| {
+        view.endpoint(endpoint)
+            .is_some_and(|endpoint| endpoint.waits)
+    };
+    let mut refusal = PickError::None;
+    for endpoint in full {
+        if waits(endpoint) {
+            return PickError::Full;
+        }
+        refusal = PickError::Broken;
     }
+    refusal
 }
 
 #[cfg(test)]

@@ -69,9 +69,6 @@ pub(super) async fn run(
     if body.is_done() {
         mirror::start(mirrored.take(), &out, &tries, body);
     }
-    if !body.is_done() {
-        tries.begin_upload();
-    }
     let mut ask = Ask {
         key: cluster.picker.key(ctx.exchange()),
         bound,
@@ -82,10 +79,10 @@ pub(super) async fn run(
     let mut waited = Duration::ZERO;
     loop {
         let left = target.time_left(waited)?;
-        tries.begin();
+        tries.begin(!body.is_done());
         let place = place_for(connection, ctx, target, &mut ask).await?;
         let endpoint = place.endpoint().clone();
-        let began = ctx.mark;
+        let mut began = None;
         let step = Step {
             target,
             tries: &tries,
@@ -93,6 +90,7 @@ pub(super) async fn run(
             left,
             endpoint: &endpoint,
             second: Cell::new(None),
+            is_judged: Cell::new(false),
         };
         let reuse = reuse(fresh, tries.is_repeatable() && body.is_done());
         let failure = match connect_for(connection, ctx, &step, reuse).await {
@@ -101,14 +99,15 @@ pub(super) async fn run(
                 match none {
                     NoConnection::Stop(stop) => Failure::Connect(stop),
                     NoConnection::PassedOver => {
-                        ask.pass_over(&endpoint, &cluster.live.view())?;
-                        tries.take_back();
                         ctx.attempts -= 1;
+                        tries.take_back();
+                        ask.pass_over(&endpoint, &cluster.live.view())?;
                         continue;
                     }
                 }
             }
             Ok(dialled) => {
+                began = Some(ctx.mark);
                 let sent = Cell::new(false);
                 let reused = dialled.reused;
                 let side = (&mut *input, &mut *body);
@@ -117,6 +116,7 @@ pub(super) async fn run(
                     .await
                 {
                     Ok(answer) => {
+                        ctx.attempts += u32::from(step.second.get().is_some());
                         mirror::start(mirrored, &out, &tries, body);
                         return Ok(conclude(connection, answer, input, body, ctx, target).await);
                     }
@@ -124,10 +124,13 @@ pub(super) async fn run(
                 }
             }
         };
-        waited += tries.latency(Some(began.elapsed())).unwrap_or_default();
-        if let Some(verdict) = failure.verdict() {
-            let timed_out = matches!(failure, Failure::TimedOut).then(|| began.elapsed());
-            cluster.judge(&endpoint, verdict, tries.latency(timed_out));
+        let took = tries.latency(began.map(|began| began.elapsed()));
+        waited += took.unwrap_or_default();
+        if let Some(verdict) = failure.verdict()
+            && !step.is_judged.get()
+        {
+            let timed_out = took.filter(|_| failure == Failure::TimedOut);
+            cluster.judge(&endpoint, verdict, timed_out);
         }
         if let Some(second) = step.second.take() {
             ctx.attempts += 1;
@@ -269,6 +272,8 @@ pub(super) struct Step<'s> {
     pub endpoint: &'s Arc<EndpointState>,
     /// The number of the endpoint of a second attempt beside this one.
     pub second: Cell<Option<u64>>,
+    /// What came of it was counted for or against its endpoints.
+    pub is_judged: Cell<bool>,
 }
 
 /// A response that has begun, and what it came on.

@@ -69,7 +69,7 @@ impl Ask {
 pub(super) struct Downstream<'c> {
     pub timer: &'c Timer,
     pub stream: &'c Stream,
-    /// Whether closing its side is leaving: so for HTTP, where nobody does that who wants an answer.
+    /// Whether closing its side behind what it has sent is leaving: so for HTTP, where nobody does that who wants an answer.
     pub half_close_leaves: bool,
 }
 
@@ -79,8 +79,9 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(200);
 impl Downstream<'_> {
     /// Until it leaves. What it sends stays where it is.
     pub(super) async fn left(self) {
-        let stays = std::future::poll_fn(|cx| self.stream.poll_closed(cx));
-        if stays.await {
+        let closed = std::future::poll_fn(|cx| self.stream.poll_closed(cx));
+        if closed.await {
+            // For TCP too: whoever says nothing and closes is more often gone than waiting to be told something.
             return;
         }
         // Bytes of the body or of a next request are there, and hide the end behind them.
@@ -142,22 +143,25 @@ pub(super) enum Now {
 
 /// Takes a place if there is one that nobody waits for.
 pub(super) fn look(cluster: &Cluster, ask: &Ask) -> Now {
-    if let Some(bound) = &ask.bound {
+    let view = cluster.live.view();
+    if let Some(bound) = &ask.bound
+        && let Some(endpoint) = view.keeps_bound(bound)
+    {
         // Who came before goes first.
         if bound.waiting() == 0
             && let Some(place) = bound.enter()
         {
             return Now::Taken(place);
         }
-        let view = cluster.live.view();
-        let waits = view.endpoint(bound).is_some_and(|endpoint| endpoint.waits);
-        if waits && cluster.queue.requests_max > 0 {
+        if endpoint.waits && cluster.queue.requests_max > 0 {
             return Now::WaitFor(Some(bound.id()));
         }
     }
-    if cluster.live.queue.has_unbound() {
+    // Where nobody takes requests nobody is waited for, whoever does.
+    if view.choice.waits && cluster.live.queue.has_unbound() {
         return Now::WaitFor(None);
     }
+    drop(view);
     pick(cluster, ask)
 }
 
@@ -195,13 +199,10 @@ fn pick_by_view(cluster: &Cluster, ask: &Ask) -> Result<Place, PickError> {
 /// Joins the queue and offers what is free by now.
 fn join(cluster: &Cluster, ask: &Ask, bound: Option<u64>) -> Result<Waiter, Stop> {
     let queue = &cluster.live.queue;
-    let view = cluster.live.view();
-    let nobody_else = !ask.has_other(&view);
     let wish = Wish {
         class: ask.priority,
         bound,
-        // It waits for one that has failed it rather than for nobody.
-        tried: if nobody_else { &[] } else { &ask.tried },
+        tried: &ask.tried,
     };
     let most = cluster.queue.requests_max as usize;
     let most_bound = cluster
@@ -211,9 +212,19 @@ fn join(cluster: &Cluster, ask: &Ask, bound: Option<u64>) -> Result<Waiter, Stop
     let waiter = queue
         .join(wish, most, most_bound)
         .map_err(|_| Stop::QueueFull)?;
+    // The view as it is behind the joining: a change that did not see the waiter is seen here.
+    let view = cluster.live.view();
     match (&ask.bound, bound) {
-        (Some(endpoint), Some(_)) => queue.serve(endpoint),
+        (Some(endpoint), Some(number)) => match view.keeps_bound(endpoint) {
+            Some(_) => queue.serve(endpoint),
+            None => queue.dissolve(number),
+        },
         _ => {
+            if !ask.has_other(&view) {
+                // It waits for one that has failed it rather than for nobody.
+                let all = view.choice.endpoints.iter().chain(&view.spill);
+                queue.forgive(&all.map(|endpoint| endpoint.id()).collect::<Vec<_>>());
+            }
             let all = view.choice.endpoints.iter().chain(&view.spill);
             let free = all.filter(|endpoint| endpoint.has_room());
             free.for_each(|endpoint| queue.serve(endpoint));

@@ -174,6 +174,10 @@ impl RequestContext {
         let Some((mut bond, endpoint)) = self.bond.take().zip(self.endpoint.clone()) else {
             return;
         };
+        if bond.view.endpoint(&endpoint).is_none() {
+            // It joined since.
+            bond.view = arc_swap::Guard::into_inner(cluster.live.view());
+        }
         if let Some(endpoint) = bond.view.endpoint(&endpoint) {
             let id = endpoint.spec.affinity_id();
             bond.issued =

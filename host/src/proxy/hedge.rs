@@ -11,7 +11,7 @@ use super::retry::Failure;
 use crate::http::{Parsed, ResponseHead, parse_response};
 use crate::net::buffer::Buffer;
 use crate::net::timer::Timer;
-use crate::upstream::{Dialled, Place};
+use crate::upstream::{Dialled, Place, Verdict};
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -35,8 +35,6 @@ struct Answered {
     input: Buffer,
     head: ResponseHead,
     took: Duration,
-    /// Since the first attempt began.
-    since_first: Duration,
 }
 
 /// Sends the request to the first endpoint, after the delay to a second one too, and delivers the better answer.
@@ -50,28 +48,32 @@ pub(super) async fn race(
 ) -> Result<Answer, NoAnswer> {
     let method = ctx.exchange().request.method().to_owned();
     let first_endpoint = first.place.endpoint().clone();
-    let reused = first.dialled.reused;
     let timer = connection.timer();
     timer.set(step.timeout);
+    step.is_judged.set(true);
+    let (began, is_over) = (Instant::now(), Cell::new(false));
     let won = {
-        let one = answer_of(step, first, out, &method, timer);
+        let one = async {
+            let answer = answer_of(step, first, out, &method, timer).await;
+            is_over.set(true);
+            answer
+        };
         let other = second(step, out, &method, ask, first_endpoint.id());
         better(step, connection, one, other).await?
     };
-    if won.of.place.endpoint().id() != first_endpoint.id() {
-        // The one that lost has taken at least this long; of an old connection that says nothing.
-        if !reused {
-            first_endpoint
-                .measures
-                .record(Some(won.since_first), false, Instant::now());
-        }
+    let cluster = &step.target.cluster;
+    if !is_over.get() && cluster.picker.wants_measures() {
+        // It lost, and has taken at least this long.
+        let now = Instant::now();
+        first_endpoint
+            .measures
+            .record(Some(now - began), false, now);
     }
-    ctx.attempts += u32::from(step.second.take().is_some());
     deliver(step, connection, won, ctx).await
 }
 
-/// The second attempt: after the delay, if there is another endpoint with room and the budget has it. Its failure is that endpoint's: it then
-/// goes on for ever, and the first attempt decides.
+/// The second attempt: after the delay, if there is another endpoint with room and the budget has it; else it goes on for ever, and the first
+/// attempt decides.
 async fn second(
     step: &Step<'_>,
     out: &[u8],
@@ -99,34 +101,55 @@ async fn second(
     let Some(place) = place.filter(|_| step.tries.may_hedge()) else {
         return std::future::pending().await;
     };
-    step.tries.begin();
+    step.tries.count();
     let endpoint = place.endpoint().clone();
     step.second.set(Some(endpoint.id()));
-    let failure = match connect(cluster, &endpoint, Reuse::No, &timer).await {
+    match connect(cluster, &endpoint, Reuse::No, &timer).await {
         Ok(dialled) => {
             let left = step.left.saturating_sub(began.elapsed());
             timer.set(step.target.attempt_timeout(left));
-            match answer_of(step, Try { dialled, place }, out, method, &timer).await {
-                Ok(answered) => {
-                    return Ok(Answered {
-                        since_first: began.elapsed(),
-                        ..answered
-                    });
-                }
-                Err(no_answer) => Failure::of(no_answer, false),
-            }
+            answer_of(step, Try { dialled, place }, out, method, &timer).await
         }
-        Err(NoConnection::Stop(stop)) => Failure::Connect(stop),
-        Err(NoConnection::PassedOver) => return std::future::pending().await,
-    };
-    if let Some(verdict) = failure.verdict() {
-        cluster.judge(&endpoint, verdict, None);
+        Err(NoConnection::Stop(stop)) => {
+            if let Some(verdict) = Failure::Connect(stop).verdict() {
+                cluster.judge(&endpoint, verdict, None);
+            }
+            Err(NoAnswer::Lost)
+        }
+        Err(NoConnection::PassedOver) => {
+            // It never was.
+            drop(place);
+            step.second.set(None);
+            step.tries.take_back();
+            std::future::pending().await
+        }
     }
-    Err(NoAnswer::Lost)
 }
 
-/// Sends the request and waits for a final response head.
+/// Sends the request and waits for a final response head; counts what comes of it for or against the endpoint.
 async fn answer_of(
+    step: &Step<'_>,
+    of: Try,
+    out: &[u8],
+    method: &str,
+    timer: &Timer,
+) -> Result<Answered, NoAnswer> {
+    let (endpoint, reused) = (of.place.endpoint().clone(), of.dialled.reused);
+    let answer = head_of(step, of, out, method, timer).await;
+    let (verdict, latency) = match &answer {
+        Ok(answered) => (
+            Some(Verdict::Answered(answered.head.status())),
+            Some(answered.took),
+        ),
+        Err(no_answer) => (Failure::of(*no_answer, reused).verdict(), None),
+    };
+    if let Some(verdict) = verdict {
+        step.target.cluster.judge(&endpoint, verdict, latency);
+    }
+    answer
+}
+
+async fn head_of(
     step: &Step<'_>,
     mut of: Try,
     out: &[u8],
@@ -149,7 +172,6 @@ async fn answer_of(
         input,
         head,
         took: began.elapsed(),
-        since_first: began.elapsed(),
     })
 }
 
@@ -262,14 +284,12 @@ async fn deliver(
         input,
         head,
         took,
-        ..
     } = won;
     let status = head.status();
     ctx.exchange_mut().response = head;
     ctx.endpoint = Some(of.place.endpoint().clone());
     ctx.lap();
     ctx.timers.response_head = Some(took);
-    ctx.judge_answer(&step.target.cluster, status, Some(took));
     if step.tries.takes_another_for(status) {
         return Err(NoAnswer::Status);
     }

@@ -136,15 +136,16 @@ impl<'t> Tries<'t> {
         self.policy
     }
 
-    /// One more attempt begins.
-    pub(super) fn begin(&self) {
-        self.made.set(self.made.get() + 1);
+    /// One more attempt begins, with the rest of the body still to come if it is `uploading`.
+    pub(super) fn begin(&self, uploading: bool) {
+        self.count();
+        self.uploading.set(uploading);
+        self.sent_at.set(None);
     }
 
-    /// The attempt that runs sends a body that is not all there.
-    pub(super) fn begin_upload(&self) {
-        self.uploading.set(true);
-        self.sent_at.set(None);
+    /// One more attempt begins beside the one that runs.
+    pub(super) fn count(&self) {
+        self.made.set(self.made.get() + 1);
     }
 
     /// The last of the body was sent.

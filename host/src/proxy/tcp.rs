@@ -90,7 +90,7 @@ async fn reach(
     };
     let tries = Tries::new(&cluster.retry, &cluster.live.budget, false, None);
     loop {
-        tries.begin();
+        tries.begin(false);
         let began = Instant::now();
         let downstream = Downstream {
             timer: connection.timer(),
@@ -118,9 +118,9 @@ async fn reach(
             }
             Err(NoConnection::Stop(stop)) => Failure::Connect(stop),
             Err(NoConnection::PassedOver) => {
-                ask.pass_over(&endpoint, &cluster.live.view())?;
-                tries.take_back();
                 course.attempts -= 1;
+                tries.take_back();
+                ask.pass_over(&endpoint, &cluster.live.view())?;
                 continue;
             }
         };
@@ -144,9 +144,12 @@ async fn reach(
 fn remember(cluster: &Cluster, view: &View, binding: Option<&Binding>, endpoint: &EndpointState) {
     if let Some(affinity) = &cluster.affinity
         && let Some(binding) = binding
-        && let Some(endpoint) = view.endpoint(endpoint)
     {
-        affinity.remember(binding, endpoint.spec.affinity_id());
+        // One that joined since is in the view of now.
+        let now = cluster.live.view();
+        if let Some(endpoint) = view.endpoint(endpoint).or_else(|| now.endpoint(endpoint)) {
+            affinity.remember(binding, endpoint.spec.affinity_id());
+        }
     }
 }
 

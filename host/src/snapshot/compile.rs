@@ -435,6 +435,7 @@ fn rules(written: &config::Cluster) -> Rules {
         slow_start: written.slow_start,
         endpoint_requests_max: written.circuit_breaker.endpoint_requests_max,
         connections_max: written.circuit_breaker.connections_max,
+        endpoint_connections_max: written.circuit_breaker.endpoint_connections_max,
         outlier_detection: written.outlier_detection.clone(),
         health: check.map(|check| (check.rise, check.fall, check.initial)),
         drain_timeout: written.drain_timeout,

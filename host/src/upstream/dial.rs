@@ -78,9 +78,7 @@ pub async fn dial(
 
 /// At a limit idle connections of this worker are closed first.
 fn count(cluster: &Cluster, endpoint: &Arc<EndpointState>) -> Result<Counts, DialError> {
-    let breaker = &cluster.breaker;
-    let most = breaker.endpoint_connections_max.unwrap_or(u32::MAX);
-    let count = || endpoint.count_connection(most);
+    let count = || endpoint.count_connection();
     let of_endpoint = count()
         .or_else(|| pool::close_one(|counts| counts.is_of(endpoint)).then(count)?)
         .ok_or(DialError::EndpointBroken)?;
@@ -106,7 +104,7 @@ impl Counts {
 
     /// Whether others are kept from connecting while this one is idle.
     pub(super) fn is_crowded(&self) -> bool {
-        self.cluster.is_crowded()
+        self.cluster.is_crowded() || self.endpoint.is_crowded()
     }
 }
 
@@ -115,7 +113,7 @@ impl Counts {
     pub(super) fn of_test(endpoint: &Arc<EndpointState>) -> Counts {
         let cluster: Arc<Connections> = Arc::default();
         Counts {
-            endpoint: endpoint.count_connection(u32::MAX).expect("no limit"),
+            endpoint: endpoint.count_connection().expect("no limit"),
             cluster: cluster.take().expect("no limit"),
         }
     }

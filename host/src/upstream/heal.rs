@@ -79,9 +79,6 @@ impl ClusterState {
         if returned {
             self.log_return(endpoint, PASSED);
         }
-        if transition == Some(Transition::Down) {
-            endpoint.cut.notify_waiters();
-        }
         pace
     }
 

@@ -30,6 +30,10 @@ pub struct EndpointState {
     unwell: AtomicBool,
     /// Upstream connections, idle ones included.
     connections: AtomicU32,
+    /// Most of them, or [`UNLIMITED`].
+    connections_max: AtomicU32,
+    /// Its sessions were told that they are to be closed.
+    was_cut: AtomicBool,
     /// Who waits in its cluster.
     queue: Arc<Queue>,
     /// Failures of the endpoint, for the log.
@@ -84,6 +88,8 @@ impl EndpointState {
             open: AtomicBool::new(false),
             unwell: AtomicBool::new(false),
             connections: AtomicU32::new(0),
+            connections_max: AtomicU32::new(UNLIMITED),
+            was_cut: AtomicBool::new(false),
             queue,
             failures: Seldom::new(),
             passive: Passive::default(),
@@ -110,7 +116,7 @@ impl EndpointState {
 
     /// Most requests in flight at present, or [`UNLIMITED`].
     pub fn limit(&self) -> u32 {
-        self.limit.load(Ordering::Relaxed)
+        self.limit.load(Ordering::SeqCst)
     }
 
     pub(super) fn set_limit(&self, limit: u32) {
@@ -130,6 +136,14 @@ impl EndpointState {
     /// Whether its sessions are to be closed where going down does that: it is unwell, and not used all the same.
     pub fn is_cut(&self) -> bool {
         self.unwell.load(Ordering::Relaxed) && !self.is_open()
+    }
+
+    /// Tells its sessions when that begins to be so. To be called when the view is in force.
+    pub(super) fn tell_cut(&self) {
+        let cut = self.is_cut();
+        if !self.was_cut.swap(cut, Ordering::Relaxed) && cut {
+            self.cut.notify_waiters();
+        }
     }
 
     pub(super) fn set_unwell(&self, unwell: bool) {
@@ -161,8 +175,14 @@ impl EndpointState {
         self.queue.waiting_for(self.id)
     }
 
-    /// One more upstream connection, unless there are `most` already.
-    pub(super) fn count_connection(self: &Arc<Self>, most: u32) -> Option<ConnectionCount> {
+    pub(super) fn set_connections_max(&self, most: Option<u32>) {
+        let most = most.unwrap_or(UNLIMITED);
+        self.connections_max.store(most, Ordering::Relaxed);
+    }
+
+    /// One more upstream connection, unless there are as many as there may be.
+    pub(super) fn count_connection(self: &Arc<Self>) -> Option<ConnectionCount> {
+        let most = self.connections_max.load(Ordering::Relaxed);
         let counted =
             self.connections
                 .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
@@ -206,6 +226,11 @@ pub(super) struct ConnectionCount(Arc<EndpointState>);
 impl ConnectionCount {
     pub(super) fn endpoint(&self) -> &Arc<EndpointState> {
         &self.0
+    }
+
+    /// Whether there are as many as there may be.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.0.connections() >= self.0.connections_max.load(Ordering::Relaxed)
     }
 }
 
@@ -302,8 +327,9 @@ mod tests {
     #[test]
     fn connections_are_counted_up_to_a_limit() {
         let state = state("live-connections");
-        let first = state.count_connection(1);
-        assert!(first.is_some() && state.count_connection(1).is_none());
+        state.set_connections_max(Some(1));
+        let first = state.count_connection();
+        assert!(first.is_some() && state.count_connection().is_none());
         drop(first);
         assert_eq!(state.connections(), 0);
     }

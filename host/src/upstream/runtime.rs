@@ -143,9 +143,6 @@ impl ClusterState {
                 status.counter =
                     health.map(|(rise, fall, _)| Counter::new(rise, fall, InitialHealth::Up));
             }
-            if service == Service::Maintenance {
-                member.state.cut.notify_waiters();
-            }
         }
         tracing::info!(cluster = %self.name, endpoint, state = name(service), by, "endpoint service changed");
         shape.forget_plain(address);

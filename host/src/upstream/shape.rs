@@ -32,6 +32,8 @@ pub struct Rules {
     pub endpoint_requests_max: Option<u32>,
     /// Of the circuit breaker.
     pub connections_max: Option<u32>,
+    /// Of the circuit breaker.
+    pub endpoint_connections_max: Option<u32>,
     pub outlier_detection: Option<OutlierDetection>,
     /// `rise`, `fall` and the state before the first check, where endpoints are checked.
     pub health: Option<(u32, u32, config::InitialHealth)>,
@@ -121,6 +123,7 @@ impl Shape {
 
     /// The list of endpoints: what is written, found and added, each address once, without what was removed.
     pub(super) fn list(&mut self) -> Vec<Spec> {
+        self.forget_old_orders();
         let found = self
             .sources
             .iter()
@@ -136,26 +139,28 @@ impl Shape {
             // What was said last, at run time, counts.
             .map(|spec| added.get(&spec.address).copied().unwrap_or(spec).clone())
             .collect();
-        self.forget_orders(&listed);
+        self.note_gone(&listed);
         self.affinity = None;
         list
     }
 
     /// Orders outlast their endpoint for a time: a name may answer with some of its addresses only. After that another one may have the address.
-    fn forget_orders(&mut self, listed: &HashSet<SocketAddr>) {
+    fn forget_old_orders(&mut self) {
         let now = Instant::now();
-        let ordered = self.overrides.keys().chain(&self.removed);
-        let gone: Vec<_> = ordered
-            .filter(|address| !listed.contains(*address))
-            .copied()
-            .collect();
-        self.gone.retain(|address, _| gone.contains(address));
-        for address in gone {
-            let since = *self.gone.entry(address).or_insert(now);
-            if now.duration_since(since) >= ORDERS_KEPT {
-                self.overrides.remove(&address);
-                self.removed.remove(&address);
-                self.gone.remove(&address);
+        let is_old = |since: &mut Instant| now.duration_since(*since) >= ORDERS_KEPT;
+        for (address, _) in self.gone.extract_if(|_, since| is_old(since)) {
+            self.overrides.remove(&address);
+            self.removed.remove(&address);
+        }
+    }
+
+    /// Notes since when there are orders about nobody.
+    fn note_gone(&mut self, listed: &HashSet<SocketAddr>) {
+        let now = Instant::now();
+        self.gone.retain(|address, _| !listed.contains(address));
+        for address in self.overrides.keys().chain(&self.removed) {
+            if !listed.contains(address) {
+                self.gone.entry(*address).or_insert(now);
             }
         }
     }
@@ -197,6 +202,7 @@ impl Shape {
         for (position, member) in self.members.iter().enumerate() {
             let state = &member.state;
             state.set_limit(self.limit(&member.spec, shares[position]));
+            state.set_connections_max(self.rules.endpoint_connections_max);
             // Who no longer takes requests closes when the view without it is in force.
             if open[position] {
                 state.set_open(true);
@@ -368,7 +374,6 @@ mod tests {
             shape.written.clear();
             assert_eq!(shape.list(), []);
             tokio::time::advance(Duration::from_secs(away)).await;
-            shape.list();
             shape.written = vec![one.clone(), other.clone()];
             let expected = if kept {
                 vec![other.clone()]

@@ -222,6 +222,9 @@ impl ClusterState {
         others
             .filter(|endpoint| !open.contains(&endpoint.state.id()))
             .for_each(|endpoint| endpoint.state.set_open(false));
+        for endpoint in &view.endpoints {
+            endpoint.state.tell_cut();
+        }
     }
 
     /// Those who wait, by the view as it is now: some wait for nobody any more, some may have somebody again.

@@ -127,6 +127,11 @@ impl View {
         self.endpoints.get(*self.positions.get(&state.id())?)
     }
 
+    /// What is known of an endpoint that keeps what is bound to it.
+    pub fn keeps_bound(&self, state: &EndpointState) -> Option<&Endpoint> {
+        self.endpoint(state).filter(|endpoint| endpoint.keeps_bound)
+    }
+
     /// The endpoint that a request is bound to, if it may have it.
     pub fn bound(&self, position: Option<usize>) -> Option<&Endpoint> {
         let endpoint = self.endpoints.get(position?)?;
