@@ -1,6 +1,7 @@
 //! A second attempt beside one that takes long.
 
 use super::retry::{PLACES, Place, ended, proxy, refusing, silent};
+use super::scene::{before, put};
 use crate::harness::{Admin, Gate, Origin, closed_port};
 
 /// Answers each request with 200 and its name once the gate is open.
@@ -271,4 +272,34 @@ fn a_bad_answer_before_the_delay_is_no_reason_to_wait() {
     let proxy = proxy(Place::Cluster, retry, "", &[&bad, &good]);
     assert_eq!(proxy.client().get("/").text(), "good");
     assert_eq!(ended(&proxy, "/"), (200, "ok".to_owned(), 2));
+}
+
+/// The second attempt is passed over before it begins, and must not be waited for.
+#[test]
+fn a_second_endpoint_without_room_for_a_connection_is_as_good_as_none() {
+    let gate = Gate::default();
+    let full = gated("full", &gate);
+    let failing = Origin::start(|mut peer| {
+        while peer.request().is_some() {
+            // Longer than the delay; were it not, the test would show nothing, and pass.
+            std::thread::sleep(std::time::Duration::from_millis(150));
+            peer.send("HTTP/1.1 500 No\r\nContent-Length: 2\r\n\r\nno");
+        }
+    });
+    let proxy = before(
+        1,
+        &format!(
+            "balancer \"first\"\nendpoint \"{failing}\" id=\"a\"\nendpoint \"{full}\"\nretry hedge-delay=\"20ms\"\ncircuit-breaker endpoint-connections-max=1"
+        ),
+    );
+    put(&proxy, "a", "maintain");
+    let mut held = proxy.client();
+    held.send(GET);
+    full.request(0);
+    put(&proxy, "a", "ready");
+    let answer = proxy.client().get("/bad");
+    assert_eq!((answer.status, answer.text().as_str()), (500, "no"));
+    assert_eq!(proxy.line_of("/bad").number("attempts"), 1);
+    gate.open();
+    assert_eq!(held.response().text(), "full");
 }

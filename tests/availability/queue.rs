@@ -222,6 +222,25 @@ fn who_leaves_behind_bytes_that_nobody_has_read_is_out_of_the_queue_too() {
     assert_eq!(order(&origin), ["/held/first"]);
 }
 
+/// Others may wait for an endpoint to come back; that is no reason to join them.
+#[test]
+fn where_nobody_takes_requests_nobody_is_waited_for() {
+    let gates = Gates::default();
+    let origin = gates.origin("ok");
+    let proxy = before(
+        1,
+        &format!("endpoint \"{origin}\" requests-max=1 id=\"a\"\nqueue timeout=\"20s\""),
+    );
+    let first = fill(&proxy, &origin);
+    let waits = queued(&proxy, "/waits", 1);
+    put(&proxy, "a", "maintain");
+    assert_eq!(proxy.client().get("/late").status, 503);
+    assert_eq!(proxy.line_of("/late").outcome(), "no-endpoint");
+    put(&proxy, "a", "ready");
+    gates.open("/held/first");
+    finish([first, waits]);
+}
+
 /// Two endpoints with one place each, and a key that binds; "bound" is on the first.
 fn bound(queue: &str) -> (Gates, [Origin; 2], Proxy) {
     let gates = Gates::default();

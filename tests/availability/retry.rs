@@ -1,6 +1,6 @@
 //! What is sent again, where to, how often, and what is not.
 
-use crate::harness::{Admin, Client, Gate, Origin, Proxy, closed_port};
+use crate::harness::{Admin, Client, Gate, Origin, Proxy, closed_port, deaf_port};
 use std::fmt::Display;
 use std::time::Instant;
 
@@ -455,4 +455,15 @@ fn wait_until_queued(admin: &Admin, count: u64) {
             found => Err(format!("{found:?} wait")),
         }
     });
+}
+
+/// The response timeout is for answers: an endpoint that takes no connection does not use it up.
+#[test]
+fn a_connect_that_times_out_leaves_the_response_timeout_alone() {
+    let (_held, _queued, deaf) = deaf_port();
+    let good = Origin::named("good");
+    let rest = "balancer \"first\"\ntimeouts connect=\"300ms\" response=\"200ms\"";
+    let proxy = proxy(Place::Cluster, "retry attempts=2", rest, &[&deaf, &good]);
+    assert_eq!(proxy.client().get("/").text(), "good");
+    assert_eq!(ended(&proxy, "/"), as_told(200, "ok", 2));
 }
