@@ -10,7 +10,8 @@ fn shipped() -> String {
     let text = std::fs::read_to_string(repository().join("config.kdl")).expect("it is there");
     let free = [closed_port(), closed_port(), closed_port()];
     let origins = ["127.0.0.1:9101", "127.0.0.1:9102", "127.0.0.1:9103"];
-    let listeners = ["127.0.0.1:8080", "127.0.0.1:8081"].map(|port| (port, "127.0.0.1:0".into()));
+    let listeners = ["127.0.0.1:8080", "127.0.0.1:8081", "127.0.0.1:9900"];
+    let listeners = listeners.map(|port| (port, "127.0.0.1:0".into()));
     let places = origins.into_iter().zip(&free);
     let places = places.map(|(port, (_, address))| (port, address.to_string()));
     places.chain(listeners).fold(text, |text, (port, place)| {

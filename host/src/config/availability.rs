@@ -1,5 +1,6 @@
 //! What a cluster says about limits, health, retries, affinity and discovery: the model of it.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -261,7 +262,7 @@ pub enum Affinity {
 }
 
 /// `affinity cookie="name" …`.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct CookieAffinity {
     pub name: String,
     pub mode: CookieMode,
@@ -278,6 +279,19 @@ pub struct CookieAffinity {
     pub same_site: Option<SameSite>,
     /// Default: until the browser ends.
     pub max_age: Option<Duration>,
+}
+
+/// Without the secret: what is printed may be kept.
+impl fmt::Debug for CookieAffinity {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("CookieAffinity")
+            .field("name", &self.name)
+            .field("mode", &self.mode)
+            .field("value", &self.value)
+            .field("has_secret", &self.secret.is_some())
+            .finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
