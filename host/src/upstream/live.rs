@@ -114,7 +114,7 @@ impl EndpointState {
         self.connections.load(Ordering::Relaxed)
     }
 
-    /// Most requests in flight at present, or [`UNLIMITED`].
+    /// Most requests in flight at present, or `u32::MAX` for no limit.
     pub fn limit(&self) -> u32 {
         self.limit.load(Ordering::SeqCst)
     }
