@@ -54,7 +54,8 @@ impl std::fmt::Debug for ValueMaker {
 impl ValueMaker {
     pub(super) fn new(cluster: &str, settings: &CookieAffinity) -> ValueMaker {
         let default = || format!("tollgate affinity of cluster {cluster}");
-        let key = settings.secret.clone().unwrap_or_else(default);
+        let key = settings.secret.clone();
+        let key = key.map_or_else(default, |secret| secret.0);
         ValueMaker {
             kind: settings.value.clone(),
             keyed: Hmac::new_from_slice(key.as_bytes()).expect("HMAC takes a key of any length"),

@@ -8,7 +8,9 @@ use super::affinity_key::parse_key;
 use super::decode::Decoder;
 use super::route_match::{is_token, parse_header_name};
 use super::syntax::{Item, Node};
-use super::{Affinity, CookieAffinity, CookieMode, CookieValue, KeyPart, SameSite, TableAffinity};
+use super::{
+    Affinity, CookieAffinity, CookieMode, CookieValue, KeyPart, SameSite, Secret, TableAffinity,
+};
 
 const SIZE_RANGE: RangeInclusive<u32> = 1..=10_000_000;
 const SIZE_DEFAULT: u32 = 100_000;
@@ -89,7 +91,7 @@ impl Decoder<'_> {
         let affinity = CookieAffinity {
             mode,
             value: self.cookie_value(node),
-            secret: secret.map(|found| found.value),
+            secret: secret.map(|found| Secret(found.value)),
             path: path.map_or_else(|| "/".to_owned(), |found| found.value),
             domain: domain.map(|found| found.value),
             secure: self.boolean(of("secure"), false),

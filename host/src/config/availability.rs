@@ -262,13 +262,13 @@ pub enum Affinity {
 }
 
 /// `affinity cookie="name" …`.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct CookieAffinity {
     pub name: String,
     pub mode: CookieMode,
     pub value: CookieValue,
     /// Keys the value. Default: none.
-    pub secret: Option<String>,
+    pub secret: Option<Secret>,
     /// Default `/`.
     pub path: String,
     pub domain: Option<String>,
@@ -281,16 +281,19 @@ pub struct CookieAffinity {
     pub max_age: Option<Duration>,
 }
 
-/// Without the secret: what is printed may be kept.
-impl fmt::Debug for CookieAffinity {
+/// A text that no log may show.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub String);
+
+impl From<&str> for Secret {
+    fn from(text: &str) -> Secret {
+        Secret(text.to_owned())
+    }
+}
+
+impl fmt::Debug for Secret {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("CookieAffinity")
-            .field("name", &self.name)
-            .field("mode", &self.mode)
-            .field("value", &self.value)
-            .field("has_secret", &self.secret.is_some())
-            .finish_non_exhaustive()
+        formatter.write_str("Secret")
     }
 }
 

@@ -9,7 +9,7 @@ fn settings(value: CookieValue, secret: Option<&str>) -> CookieAffinity {
         name: "SRV".into(),
         mode: CookieMode::Insert,
         value,
-        secret: secret.map(str::to_owned),
+        secret: secret.map(Into::into),
         path: "/".into(),
         domain: None,
         secure: false,
