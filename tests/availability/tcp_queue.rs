@@ -1,5 +1,6 @@
 //! TCP connections that wait for a place.
 
+use super::queue::LEAST_OF_200_MS;
 use super::scene::{cluster, start, until, until_queue};
 use crate::harness::Proxy;
 use crate::tcp::{
@@ -36,7 +37,7 @@ fn a_tcp_connection_waits_for_a_place() {
 fn a_tcp_connection_waits_no_longer_than_the_queue_timeout() {
     let origin = server(echo);
     let proxy = proxy(&format!(
-        "endpoint \"{origin}\" requests-max=1\nqueue timeout=\"50ms\"\ntimeouts connect=\"1h\""
+        "endpoint \"{origin}\" requests-max=1\nqueue timeout=\"200ms\"\ntimeouts connect=\"1h\""
     ));
     let first = established(proxy.address("raw"));
     let mut second = connect(proxy.address("raw"));
@@ -46,7 +47,7 @@ fn a_tcp_connection_waits_no_longer_than_the_queue_timeout() {
         (line.outcome(), line.text("endpoint")),
         ("queue-timeout", "")
     );
-    assert!(line.number("queue_us") >= 50_000, "{line:?}");
+    assert!(line.number("queue_us") >= LEAST_OF_200_MS, "{line:?}");
     end(&proxy, first);
     end(&proxy, established(proxy.address("raw")));
 }

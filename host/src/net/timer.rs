@@ -3,7 +3,8 @@
 //! Setting a deadline is a store into a cell in the common case: an entry that already stands in a bucket at or before its new deadline stays
 //! there and is moved on when that bucket comes up (the lazy re-queueing of hashed wheels, Varghese and Lauck 1987, scheme 6). So a
 //! keep-alive connection whose timeouts change with every request costs the wheel one operation per shortest timeout, not one per request.
-//! The clock is the wheel's own tick: a deadline fires up to one [`TICK`] late, never early.
+//! The clock is the wheel's own tick: a deadline fires up to one [`TICK`] late; where the loop is late itself, its clock is behind, and a deadline
+//! set by it fires up to two ticks early.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
