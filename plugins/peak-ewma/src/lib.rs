@@ -1,15 +1,13 @@
-//! Balancer `peak-ewma`: of two endpoints by chance and weight, the one that costs less. The draw is in `draw.rs`, the cost in `cost.rs`.
+//! Balancer `peak-ewma`: of two endpoints by chance and weight, the one that costs less. The cost is in `cost.rs`.
 
 mod cost;
-mod draw;
 
 use std::time::Duration;
 
 use cost::Cost;
-use draw::Draw;
 use tollgate_plugin_sdk::measures;
 use tollgate_plugin_sdk::prelude::*;
-use tollgate_plugin_sdk::random::Generator;
+use tollgate_plugin_sdk::random::{Generator, Weights};
 
 /// How often two are drawn before all are looked at.
 const DRAWS_MAX: usize = 4;
@@ -28,7 +26,7 @@ pub struct PeakEwmaSettings {
 /// The balancer.
 pub struct PeakEwma {
     cost: Cost,
-    draw: Draw,
+    weights: Weights,
     generator: Generator,
 }
 
@@ -42,24 +40,23 @@ impl Balancer for PeakEwma {
         }
         errors.finish(PeakEwma {
             cost: Cost::new(settings.default_latency, settings.penalty),
-            draw: Draw::default(),
+            weights: Weights::default(),
             generator: Generator::new(),
         })
     }
 
     fn update(&mut self, endpoints: &[Endpoint]) {
-        self.draw
-            .set_weights(endpoints.iter().map(|endpoint| endpoint.weight));
+        self.weights = Weights::new(endpoints.iter().map(|endpoint| endpoint.weight));
     }
 
     fn pick(&mut self, _: &Pick) -> Option<usize> {
         for _ in 0..DRAWS_MAX {
-            let (first, second) = self.draw.two(&mut self.generator)?;
+            let (first, second) = self.weights.two(&mut self.generator)?;
             if let Some(index) = self.cheapest([first, second].into_iter()) {
                 return Some(index);
             }
         }
-        self.cheapest(0..self.draw.count())
+        self.cheapest(0..self.weights.count())
     }
 }
 
@@ -68,7 +65,7 @@ impl PeakEwma {
     fn cheapest(&self, among: impl Iterator<Item = usize>) -> Option<usize> {
         let cost = |index| {
             let measure = measures::read(u32::try_from(index).ok()?);
-            Some((index, self.cost.of(&measure, self.draw.weight(index))?))
+            Some((index, self.cost.of(&measure, self.weights.weight(index))?))
         };
         let cheapest = among.filter_map(cost).reduce(
             |best, other| {

@@ -2,10 +2,10 @@
 
 mod choices;
 
-use choices::Choices;
+use choices::better;
 use tollgate_plugin_sdk::loads;
 use tollgate_plugin_sdk::prelude::*;
-use tollgate_plugin_sdk::random::Generator;
+use tollgate_plugin_sdk::random::{Generator, Weights};
 
 /// No settings: weights stand at the endpoints.
 #[derive(Settings)]
@@ -13,7 +13,7 @@ pub struct NoSettings {}
 
 /// The balancer.
 pub struct Random {
-    choices: Choices,
+    weights: Weights,
     generator: Generator,
 }
 
@@ -22,26 +22,26 @@ impl Balancer for Random {
 
     fn new(_: NoSettings) -> Result<Self, Errors> {
         Ok(Random {
-            choices: Choices::default(),
+            weights: Weights::default(),
             generator: Generator::new(),
         })
     }
 
     fn update(&mut self, endpoints: &[Endpoint]) {
-        self.choices
-            .set_weights(endpoints.iter().map(|endpoint| endpoint.weight));
+        self.weights = Weights::new(endpoints.iter().map(|endpoint| endpoint.weight));
     }
 
     fn pick(&mut self, _: &Pick) -> Option<usize> {
-        let (first, second) = self.choices.draw(&mut self.generator)?;
+        let (first, second) = self.weights.two(&mut self.generator)?;
         if first == second {
             return Some(first);
         }
         let (first_load, second_load) = loads::pair(first as u32, second as u32);
-        Some(
-            self.choices
-                .better((first, first_load), (second, second_load)),
-        )
+        Some(better(
+            &self.weights,
+            (first, first_load),
+            (second, second_load),
+        ))
     }
 }
 
