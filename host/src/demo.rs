@@ -47,9 +47,7 @@ impl Demos {
             if let Some((_, _, running)) = self.0.remove(&address) {
                 running.abort();
             }
-            match crate::net::socket::bind_shared(address, 1)
-                .and_then(|mut sockets| TcpListener::from_std(sockets.remove(0)))
-            {
+            match bind(address) {
                 Ok(socket) => {
                     tracing::info!(name = origin.name, %address, "demo origin");
                     let task = tokio::spawn(accept(socket, origin.kind, origin.name.clone()));
@@ -87,6 +85,12 @@ impl Demos {
             .get(&origin.address.value)
             .is_some_and(|(kind, name, _)| *kind == origin.kind && *name == origin.name)
     }
+}
+
+fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = std::net::TcpListener::bind(address)?;
+    socket.set_nonblocking(true)?;
+    TcpListener::from_std(socket)
 }
 
 async fn accept(socket: TcpListener, kind: DemoKind, name: String) {

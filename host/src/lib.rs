@@ -39,24 +39,29 @@
 //!
 //! Dependencies point downwards in steps 1 to 4; `net` and [`observe`] are used by all.
 
+pub mod acme;
 pub mod admin;
 pub mod affinity;
 pub mod balance;
 pub mod bundled;
 pub mod cli;
+pub mod compress;
 pub mod config;
 mod demo;
 pub mod discovery;
 pub mod filter;
 pub mod health;
 pub mod http;
+pub mod http2;
 pub mod lifecycle;
 pub mod listener;
 pub mod net;
 pub mod observe;
 pub mod plugin;
 pub mod proxy;
+pub mod proxy_protocol;
 pub mod route;
 pub mod scaffold;
 pub mod snapshot;
+pub mod tls;
 pub mod upstream;

@@ -24,6 +24,11 @@ impl Client {
         Client(Wire::new(stream, Some(PATIENCE)))
     }
 
+    /// Over a connection that is there already.
+    pub(crate) fn over(stream: TcpStream) -> Client {
+        Client(Wire::new(stream, Some(PATIENCE)))
+    }
+
     /// Sends `GET path` with `Host: test` and reads the response.
     pub(crate) fn get(&mut self, path: &str) -> Response {
         self.ask("GET", path, "")

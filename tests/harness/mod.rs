@@ -25,6 +25,7 @@ mod lines;
 mod name_server;
 mod origin;
 mod proxy;
+mod tls;
 mod wire;
 
 pub(crate) use admin::{Admin, endpoint_path, wait};
@@ -34,6 +35,7 @@ pub(crate) use head::Head;
 pub(crate) use name_server::NameServer;
 pub(crate) use origin::{Origin, Peer, closed_port, deaf_port};
 pub(crate) use proxy::{AccessLine, Proxy, binary, cache_dir, whole};
+pub(crate) use tls::{Accepted, Authority, Handshake, Identity, TlsClient, TlsFront};
 pub(crate) use wire::Wire;
 
 use std::fmt::Display;

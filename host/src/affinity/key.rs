@@ -112,7 +112,7 @@ fn write_of_request(part: &KeyPart, exchange: &Exchange, out: &mut Vec<u8>) {
             return;
         }
         KeyPart::Tag(name) => {
-            out.extend_from_slice(exchange.tag(name).unwrap_or_default());
+            exchange.read_tag(name, out);
             return;
         }
     };
@@ -127,8 +127,7 @@ fn write_of_connection(part: &KeyPart, facts: &ConnectionFacts, out: &mut Vec<u8
         }
         KeyPart::Scheme => out.extend_from_slice(facts.scheme.as_str().as_bytes()),
         KeyPart::Tag(name) => {
-            let tag = facts.tags.iter().find(|(tag, _)| **tag == **name);
-            out.extend_from_slice(tag.map(|(_, value)| &value[..]).unwrap_or_default());
+            facts.read_tag(name, out);
         }
         KeyPart::Text(_)
         | KeyPart::Method

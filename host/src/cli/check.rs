@@ -28,7 +28,7 @@ pub(super) fn check(file: &Path, format: CheckFormat) -> ExitCode {
         Ok(engine) => engine,
         Err(error) => return refuse(&format!("{}\n", chain(&error))),
     };
-    let (mut diagnostics, good) = match compile(&loaded.config, 0, &engine) {
+    let (mut diagnostics, good) = match compile(&loaded.config, 0, &engine, None) {
         Ok(_) => (crate::config::Diagnostics::default(), true),
         Err(errors) => (errors, false),
     };

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::Spanned;
-use super::address::parse_listen;
+use super::address::parse_socket;
 use super::decode::Decoder;
 use super::syntax::Node;
 
@@ -17,7 +17,7 @@ impl Decoder<'_> {
 }
 
 fn parse_admin(text: &str) -> Result<SocketAddr, String> {
-    let address = parse_listen(text)?;
+    let address = parse_socket(text)?;
     match address.ip().is_loopback() {
         true => Ok(address),
         false => Err(

@@ -4,28 +4,29 @@ use std::time::Duration;
 
 use super::decode::Decoder;
 use super::listener::TIMEOUT_RANGE;
-use super::syntax::{Node, Scalar};
-use super::{Backups, Cluster, PluginKind, PluginUse, Retry, Spanned, UpstreamProtocol, shape};
+use super::syntax::Node;
+use super::{Backups, Cluster, PluginKind, PluginUse, Retry, Spanned};
 
 const DEFAULT_BALANCER: &str = "round-robin";
 
 impl Decoder<'_> {
     pub(super) fn cluster(&mut self, node: &Node) -> Option<Cluster> {
         let name = self.name(node.arguments.first())?;
-        self.refuse_other_protocols(node);
         let (endpoints, discovery) = (self.endpoints(node), self.discovery(node));
+        let protocol = self.upstream_protocol(node);
         Some(Cluster {
             balancer: self.balancer(node),
             prefer_zone: self.prefer_zone(node, &endpoints, &discovery),
+            http2: self.cluster_http2(node, protocol),
+            tls: self.client_tls(node, protocol, &endpoints),
+            proxy_protocol: self.proxy_protocol_out(node, protocol),
+            health_check: self.health_check(node, &endpoints),
             endpoints,
             discovery,
-            protocol: UpstreamProtocol::Http1,
+            protocol,
             connect_timeout: self.timeout(node, "connect", Duration::from_secs(1)),
             response_timeout: self.timeout(node, "response", Duration::from_secs(30)),
             idle_timeout: self.timeout(node, "idle", Duration::from_secs(60)),
-            health_check: node
-                .child("health-check")
-                .map(|node| self.health_check(node)),
             on_down: self.on_down(node),
             outlier_detection: self.outlier_detection(node),
             panic_threshold: self.panic_threshold(node),
@@ -41,18 +42,6 @@ impl Decoder<'_> {
                 .optional_duration(node.child_argument("drain-timeout"), TIMEOUT_RANGE),
             name,
         })
-    }
-
-    fn refuse_other_protocols(&mut self, node: &Node) {
-        let Some(item) = node.child_argument("protocol") else {
-            return;
-        };
-        match &item.value {
-            Scalar::Text(word) if word == "h2" => {
-                shape::not_in_this_version("h2", item.place, self.diagnostics);
-            }
-            _ => self.choice(Some(item), &[("http/1.1", ())], ()),
-        }
     }
 
     fn backups(&mut self, node: &Node) -> Backups {

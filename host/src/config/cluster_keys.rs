@@ -2,6 +2,7 @@
 
 use super::keys::Children::{Keys, Settings};
 use super::keys::{ANY, Key, key};
+use super::tls_keys::CLUSTER_TLS;
 
 pub(super) static CLUSTER: &[Key] = &[
     key("balancer", "balancer \"round-robin\"", (1, ANY)).holding(Settings),
@@ -19,6 +20,17 @@ pub(super) static CLUSTER: &[Key] = &[
         ])
         .repeated(),
     key("protocol", "protocol \"http/1.1\"", (1, 1)),
+    key("http2", "http2 streams-max=100", (0, 0)).with(&[
+        "streams-max",
+        "stream-window",
+        "connection-window",
+    ]),
+    key("tls", "tls server-name=\"api.internal\"", (0, 0))
+        .with(&["server-name", "ca", "verify"])
+        .holding(Keys(CLUSTER_TLS)),
+    key("proxy-protocol", "proxy-protocol \"v2\"", (1, 1))
+        .with(&["checksum"])
+        .holding(Keys(PROXY_PROTOCOL)),
     key(
         "timeouts",
         "timeouts connect=\"1s\" response=\"30s\" idle=\"60s\"",
@@ -107,6 +119,8 @@ pub(super) static CLUSTER: &[Key] = &[
     .with(&["spill-below"]),
     key("drain-timeout", "drain-timeout \"5m\"", (1, 1)),
 ];
+
+static PROXY_PROTOCOL: &[Key] = &[key("tlv", "tlv \"authority\" \"alpn\"", (1, ANY)).repeated()];
 
 const ON_DOWN: Key = key("on-down", "on-down \"close\"", (1, 1));
 

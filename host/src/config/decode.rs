@@ -3,7 +3,7 @@
 //! A getter reports what is wrong with a value and then gives the default, so that decoding goes on to the next error; with an error
 //! reported, the result is never used.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,6 +23,8 @@ pub(super) struct Decoder<'a> {
     pub(super) declared: HashMap<String, Option<PluginManifest>>,
     /// Every plugin that was used or declared so far.
     pub(super) manifests: HashMap<String, PluginManifest>,
+    /// Certificates, keys and the like, readable or not: whoever repairs one wants it noticed.
+    pub(super) files: BTreeSet<PathBuf>,
 }
 
 impl<'a> Decoder<'a> {
@@ -37,11 +39,13 @@ impl<'a> Decoder<'a> {
             diagnostics,
             declared: HashMap::new(),
             manifests: HashMap::new(),
+            files: BTreeSet::new(),
         }
     }
 
-    /// Plugins come first, since the schemas decide how settings are read.
-    pub(super) fn config(mut self, nodes: &[Node]) -> Config {
+    /// The configuration, and the files it names beyond those of plugins. Plugins come first, since the schemas decide how settings are
+    /// read.
+    pub(super) fn config(mut self, nodes: &[Node]) -> (Config, BTreeSet<PathBuf>) {
         let mut config = Config::default();
         for node in named(nodes, "plugin") {
             config.plugins.extend(self.plugin(node));
@@ -62,7 +66,7 @@ impl<'a> Decoder<'a> {
             self.demo_origins(node, &mut config.demo_origins);
         }
         config.manifests = self.manifests;
-        config
+        (config, self.files)
     }
 
     pub(super) fn error(&mut self, place: Place, message: impl Into<String>) {
@@ -125,12 +129,29 @@ impl<'a> Decoder<'a> {
     /// A path, which is relative to the file that says it.
     pub(super) fn path_beside(&mut self, item: &Item) -> Option<Spanned<PathBuf>> {
         let written = self.text(item)?;
-        let file = self.sources.path(written.place);
+        Some(self.beside(&written.value, written.place))
+    }
+
+    /// The path `written` at, or on behalf of, this place.
+    pub(super) fn beside(&self, written: &str, place: Place) -> Spanned<PathBuf> {
+        let file = self.sources.path(place);
         let beside = file.and_then(|file| file.parent());
-        Some(Spanned {
-            value: beside.unwrap_or("".as_ref()).join(&written.value),
-            place: written.place,
-        })
+        Spanned {
+            value: beside.unwrap_or("".as_ref()).join(written),
+            place,
+        }
+    }
+
+    /// As [`Self::path_beside`], of a file whose changes are changes of the configuration. Whether it is there is for the next stage.
+    pub(super) fn file(&mut self, item: &Item) -> Option<Spanned<PathBuf>> {
+        let written = self.text(item)?;
+        if written.value.is_empty() {
+            self.error(written.place, "this names no file");
+            return None;
+        }
+        let path = self.beside(&written.value, written.place);
+        self.files.insert(path.value.clone());
+        Some(path)
     }
 
     /// Parses an item's text by `parse`, whose error is reported at the item.
@@ -284,17 +305,21 @@ impl<'a> Decoder<'a> {
         words: &[(&str, T)],
         default: T,
     ) -> T {
-        let Some(text) = item.and_then(|item| self.text(item)) else {
-            return default;
-        };
+        item.and_then(|item| self.word(item, words))
+            .unwrap_or(default)
+    }
+
+    /// As [`Self::choice`], for a key without a default.
+    pub(super) fn word<T: Copy>(&mut self, item: &Item, words: &[(&str, T)]) -> Option<T> {
+        let text = self.text(item)?;
         if let Some((_, value)) = words.iter().find(|(word, _)| *word == text.value) {
-            return *value;
+            return Some(*value);
         }
         let names = || words.iter().map(|(word, _)| *word);
         let message = format!("expected {}, found `{}`", one_of(names()), text.value);
         let help = did_you_mean(&text.value, names());
         self.diagnostics.error(text.place, message, help);
-        default
+        None
     }
 
     /// The one of these properties that says what the node is about; anything but exactly one is reported.

@@ -1,6 +1,6 @@
 //! `demo-origins …`: small servers inside the process, for a first look.
 
-use super::address::parse_listen;
+use super::address::parse_socket;
 use super::decode::Decoder;
 use super::syntax::{Item, Node};
 use super::{DemoKind, DemoOrigin};
@@ -39,7 +39,7 @@ impl Decoder<'_> {
             || format!("origin-{}", origins.len() + 1),
             |name| name.value,
         );
-        if let Some(address) = self.parsed(item, parse_listen) {
+        if let Some(address) = self.parsed(item, parse_socket) {
             origins.push(DemoOrigin {
                 address,
                 name,

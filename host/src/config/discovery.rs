@@ -75,7 +75,7 @@ impl Decoder<'_> {
 fn parse_dns(text: &str) -> Result<DiscoverySource, String> {
     match parse_endpoint(text) {
         Ok(EndpointAddress::Name { host, port }) => Ok(DiscoverySource::Dns { host, port }),
-        Ok(EndpointAddress::Socket(_)) => Err(format!(
+        Ok(EndpointAddress::Socket(_) | EndpointAddress::Unix(_)) => Err(format!(
             "`{text}` is an address already; write endpoint \"{text}\""
         )),
         Err(_) => Err(format!(

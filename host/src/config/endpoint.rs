@@ -7,7 +7,7 @@ use super::decode::Decoder;
 use super::listener::COUNT_MAX;
 use super::suggest::did_you_mean;
 use super::syntax::{Item, Node};
-use super::{Discovery, Endpoint, Percent, Place, PreferZone, Spanned};
+use super::{Discovery, Endpoint, EndpointAddress, Percent, Place, PreferZone, Spanned};
 
 const SPILL_BELOW_DEFAULT: Percent = Percent(7_000);
 
@@ -29,6 +29,7 @@ impl Decoder<'_> {
                 );
             } else {
                 self.check_id(node, &endpoint, &mut ids);
+                self.check_unix_id(cluster, &endpoint);
             }
             endpoints.push(endpoint);
         }
@@ -68,6 +69,20 @@ impl Decoder<'_> {
             self.diagnostics.error_with(place, message, None, related);
         } else {
             ids.insert(id, place);
+        }
+    }
+
+    /// The path of a Unix socket may hold what an id must not.
+    fn check_unix_id(&mut self, cluster: &Node, endpoint: &Endpoint) {
+        let bound_by_cookie = || cluster.child("affinity")?.property("cookie");
+        let address = &endpoint.address;
+        if matches!(address.value, EndpointAddress::Unix(_))
+            && endpoint.id.is_none()
+            && bound_by_cookie().is_some()
+            && let Err(why) = parse_id(&address.value.to_string())
+        {
+            let help = "give it an `id` of its own, which cookies name it by";
+            self.error_help(address.place, why, help);
         }
     }
 

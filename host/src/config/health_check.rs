@@ -13,7 +13,10 @@ use super::route::FRAMING_HEADERS;
 use super::route_match::{parse_header_name, parse_header_value, parse_method};
 use super::statuses::parse_statuses;
 use super::syntax::{Item, Node};
-use super::{HealthCheck, HttpProbe, InitialHealth, OnDown, Percent, Probe, TlsProbe};
+use super::{
+    Endpoint, EndpointAddress, HealthCheck, HttpProbe, InitialHealth, OnDown, Percent, Probe,
+    TlsProbe,
+};
 
 const INTERVAL_RANGE: RangeInclusive<Duration> =
     Duration::from_millis(10)..=Duration::from_secs(24 * 3600);
@@ -25,10 +28,21 @@ const PROBES: &[&str] = &["tcp", "http", "tls", "grpc"];
 const REGEX_SIZE_MAX: usize = 1 << 20;
 
 impl Decoder<'_> {
-    pub(super) fn health_check(&mut self, node: &Node) -> HealthCheck {
+    pub(super) fn health_check(
+        &mut self,
+        cluster: &Node,
+        endpoints: &[Endpoint],
+    ) -> Option<HealthCheck> {
+        let node = cluster.child("health-check")?;
+        let is_unix =
+            |endpoint: &Endpoint| matches!(endpoint.address.value, EndpointAddress::Unix(_));
+        if endpoints.iter().any(is_unix) {
+            let why = "means nothing for a Unix socket, which this cluster has";
+            self.refuse_properties(node, &["port", "address"], why);
+        }
         let of = |name| node.property(name);
         let interval = self.duration(of("interval"), INTERVAL_RANGE, INTERVAL_DEFAULT);
-        HealthCheck {
+        Some(HealthCheck {
             probe: self.probe(node).unwrap_or(Probe::Tcp),
             interval,
             interval_changing: self.duration(of("interval-changing"), INTERVAL_RANGE, interval),
@@ -42,7 +56,7 @@ impl Decoder<'_> {
                 .and_then(|item| self.parsed(item, parse_ip))
                 .map(|found| found.value),
             initial: self.initial_health(of("initial")),
-        }
+        })
     }
 
     fn port(&mut self, item: Option<&Item>) -> Option<u16> {
@@ -122,7 +136,7 @@ impl Decoder<'_> {
     fn tls_probe(&mut self, node: &Node) -> TlsProbe {
         let server_name = node.property("server-name");
         let server_name = server_name.and_then(|item| self.parsed(item, parse_server_name));
-        let ca = node.property("ca").and_then(|item| self.path_beside(item));
+        let ca = node.property("ca").and_then(|item| self.file(item));
         let verify = self.boolean(node.property("verify"), true);
         if !verify {
             let why = "means nothing with `verify=#false`: no certificate is compared with it";
@@ -188,7 +202,7 @@ fn parse_authority(text: &str) -> Result<String, String> {
     }
 }
 
-fn parse_server_name(text: &str) -> Result<String, String> {
+pub(super) fn parse_server_name(text: &str) -> Result<String, String> {
     match is_host_name(text) || text.parse::<IpAddr>().is_ok() {
         true => Ok(text.to_owned()),
         false => Err(format!("`{text}` is no name that a certificate could have")),

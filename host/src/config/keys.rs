@@ -31,6 +31,7 @@ pub(super) enum Repeat {
 }
 
 use super::cluster_keys::{CLUSTER, RETRY, RETRY_PROPERTIES};
+use super::tls_keys::LISTENER_TLS;
 use Children::{Filters, Keys, Settings};
 use Repeat::{Many, Once};
 
@@ -109,6 +110,26 @@ static PLUGIN: &[Key] = &[
 
 static LISTENER: &[Key] = &[
     key("protocol", "protocol \"http\"", (1, 1)),
+    key("unix-mode", "unix-mode \"0660\"", (1, 1)),
+    key(
+        "tls",
+        "tls { certificate \"site.pem\" key=\"site.key\" }",
+        (0, 0),
+    )
+    .holding(Keys(LISTENER_TLS)),
+    key(
+        "proxy-protocol",
+        "proxy-protocol from=\"10.0.0.0/8\"",
+        (0, ANY),
+    )
+    .with(&["from", "timeout"])
+    .repeated(),
+    key("http2", "http2 streams-max=100", (0, 0)).with(&[
+        "enabled",
+        "streams-max",
+        "stream-window",
+        "connection-window",
+    ]),
     key(
         "trust-forwarded",
         "trust-forwarded from=\"10.0.0.0/8\"",
@@ -127,7 +148,7 @@ static LISTENER: &[Key] = &[
         "timeouts request-head=\"10s\" idle=\"60s\"",
         (0, 0),
     )
-    .with(&["request-head", "request-body", "idle", "tunnel"]),
+    .with(&["request-head", "request-body", "idle", "tunnel", "hello"]),
     key(
         "path-normalization",
         "path-normalization merge-slashes=#true",
@@ -143,7 +164,7 @@ static LISTENER: &[Key] = &[
     .holding(Filters),
     key("filters", "filters { request-id }", (0, 0)).holding(Filters),
     key("route", "route path=\"/api/*\" { cluster \"api\" }", (0, 1))
-        .with(&["host", "path", "path-regex"])
+        .with(&["host", "path", "path-regex", "sni", "alpn"])
         .holding(Keys(ROUTE))
         .repeated(),
 ];
@@ -154,6 +175,14 @@ static ROUTE: &[Key] = &[
     key("path-regex", "path-regex \"^/v[0-9]+/\"", (1, ANY)).repeated(),
     key("method", "method \"GET\" \"HEAD\"", (1, ANY)).repeated(),
     key("header", "header \"name\" \"value\"", (1, 2)).repeated(),
+    key("sni", "sni \"db.example.com\" \"*.example.com\"", (1, ANY)).repeated(),
+    key("alpn", "alpn \"h2\"", (1, ANY)).repeated(),
+    key(
+        "client-certificate",
+        "client-certificate { subject \"CN=app\" }",
+        (0, 0),
+    )
+    .holding(Keys(CLIENT_CERTIFICATE)),
     key("filters", "filters { request-id }", (0, 0)).holding(Filters),
     key("cluster", "cluster \"name\"", (1, 1)),
     key(
@@ -172,7 +201,24 @@ static ROUTE: &[Key] = &[
         .with(RETRY_PROPERTIES)
         .holding(Keys(RETRY)),
     key("mirror", "mirror \"cluster\" share=\"10%\"", (1, 1)).with(&["share", "body-bytes-max"]),
+    key("compress", "compress \"br\" \"gzip\"", (0, ANY))
+        .with(&["min-size"])
+        .holding(Keys(COMPRESS)),
 ];
+
+static CLIENT_CERTIFICATE: &[Key] = &[
+    key("subject", "subject \"CN=app,O=Example\"", (1, ANY)).repeated(),
+    key("name", "name \"DNS:app.example.com\"", (1, ANY)).repeated(),
+    key(
+        "fingerprint",
+        "fingerprint \"64 hexadecimal digits\"",
+        (1, ANY),
+    )
+    .repeated(),
+];
+
+static COMPRESS: &[Key] =
+    &[key("type", "type \"text/*\" \"application/json\"", (1, ANY)).repeated()];
 
 static SPLIT: &[Key] = &[key("cluster", "cluster \"name\" weight=5", (1, 1))
     .with(&["weight"])
@@ -197,12 +243,7 @@ pub(super) static FILTER_PROPERTIES: &[&str] = &["on-fault"];
 static LATER: &[(&str, &str)] = &[
     ("plugin", "grant"),
     ("plugin", "isolation"),
-    ("listener", "tls"),
-    ("listener", "proxy-protocol"),
-    ("route", "sni"),
     ("route", "affinity"),
-    ("cluster", "tls"),
-    ("cluster", "proxy-protocol"),
 ];
 
 /// The path of every accepted key and property, such as `listener/limits/connections-max`; `*` stands for a plugin's name.
@@ -210,7 +251,7 @@ pub fn accepted_keys() -> Vec<String> {
     let mut keys = Vec::new();
     collect(TOP, "", &mut keys);
     keys.sort();
-    // A route's `host` is both a property and a child.
+    // A route's `host`, for one, is both a property and a child.
     keys.dedup();
     keys
 }
@@ -271,10 +312,7 @@ mod tests {
     fn nothing_is_both_accepted_and_for_later() {
         let keys = accepted_keys();
         for (parent, name) in LATER {
-            let end = match *parent {
-                "" => (*name).to_owned(),
-                parent => format!("{parent}/{name}"),
-            };
+            let end = format!("{parent}/{name}");
             let accepted = keys
                 .iter()
                 .any(|key| *key == end || key.ends_with(&format!("/{end}")));

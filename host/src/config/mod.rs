@@ -6,20 +6,23 @@
 //! 1. `include` reads the main file and those it includes; `syntax` turns each into nodes with a [`Place`] for every value and
 //!    replaces `${NAME}` references;
 //! 2. `shape` compares the nodes with the table of accepted keys in `keys`: what is not in it is an error, never ignored;
-//! 3. one file per section decodes the values: `process`, `plugin`, `listener` with `route`, `cluster` (its
-//!    parts each in a file of their name, their model in `availability`), `demo`; `settings` makes JSON of a plugin's settings and checks it;
+//! 3. one file per section decodes the values: `process`, `plugin`, `listener` with `route`, `cluster` (their parts each in a file of
+//!    their name, the models of those in `availability` and `protocols`), `demo`; `settings` makes JSON of a plugin's settings and checks it;
 //! 4. `resolve` checks what spans sections: names, duplicates, routes that can never match.
 //!
 //! Each step goes on after an error with what it could understand, so that one run reports all of them.
 
+mod acme;
 mod address;
 mod admin;
 mod affinity;
 mod affinity_key;
 mod availability;
 mod catalog;
+mod client_tls;
 mod cluster;
 mod cluster_keys;
+mod compress;
 mod decode;
 mod demo;
 mod depth;
@@ -30,10 +33,13 @@ mod environment;
 mod filter;
 mod glob;
 mod health_check;
+mod http2;
+mod http_listener;
 mod include;
 mod keys;
 mod limits;
 mod listener;
+mod lists;
 mod mirror;
 mod model;
 mod outlier;
@@ -41,11 +47,14 @@ mod path_pattern;
 mod percent;
 mod plugin;
 mod process;
+mod protocols;
+mod proxy_protocol;
 mod render;
 mod resolve;
 mod retry;
 mod route;
 mod route_match;
+mod server_tls;
 mod settings;
 mod shadow;
 mod shape;
@@ -53,9 +62,13 @@ mod statuses;
 mod suggest;
 mod syntax;
 mod tcp_clusters;
+mod tcp_listener;
 mod template;
 #[cfg(test)]
 mod tests;
+mod tls_conditions;
+mod tls_keys;
+mod tls_policy;
 mod units;
 
 use std::path::{Path, PathBuf};
@@ -68,6 +81,7 @@ pub use keys::accepted_keys;
 pub use model::*;
 pub use path_pattern::{PathPattern, PathRegex, Segment};
 pub use percent::parse_percent;
+pub use protocols::*;
 pub use route_match::{HeaderMatch, HostPattern, RouteMatch};
 pub use settings::Settings;
 pub use template::{Placeholder, Template, TemplatePart};
@@ -110,7 +124,7 @@ impl Refused {
 /// What to watch for changes. Plugin files are in [`Config::plugins`]; here too if there is no configuration to look for them in.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Watched {
-    /// The main file and the included ones, readable or not.
+    /// The main file, the included ones, and every certificate, key, CA, CRL and stapled response that they name; readable or not.
     pub files: Vec<PathBuf>,
     /// Directories that an `include` pattern looks into: a new file there may be part of the configuration.
     pub directories: Vec<PathBuf>,
@@ -131,7 +145,9 @@ pub fn load(
     let mut diagnostics = Diagnostics::default();
     let mut tree = include::read_all(path, env, &mut diagnostics);
     shape::check(&tree.nodes, &mut diagnostics);
-    let config = decode::Decoder::new(plugins, &tree.sources, &mut diagnostics).config(&tree.nodes);
+    let decoder = decode::Decoder::new(plugins, &tree.sources, &mut diagnostics);
+    let (config, files) = decoder.config(&tree.nodes);
+    tree.watched.files.extend(files);
     resolve::check(&config, &mut diagnostics);
     diagnostics.sort();
     if diagnostics.has_errors() {

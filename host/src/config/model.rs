@@ -8,9 +8,14 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::net::address::{ListenAddress, UnixAddress};
+
 use super::availability::{
     Affinity, Backups, CircuitBreaker, Discovery, HealthCheck, Mirror, OnDown, OutlierDetection,
     Percent, PreferZone, Queue, Retry,
+};
+use super::protocols::{
+    ClientTls, Compress, HelloMatch, Http2, ProxyProtocolIn, ProxyProtocolOut, ServerTls,
 };
 use super::{Place, PluginManifest, RouteMatch, Settings, Template};
 
@@ -125,7 +130,11 @@ impl Default for PluginBudgets {
 pub struct Listener {
     pub name: Spanned<String>,
     /// At least one. Port 0 asks the system for a free port.
-    pub addresses: Vec<Spanned<SocketAddr>>,
+    pub addresses: Vec<Spanned<ListenAddress>>,
+    /// Permissions of the files of Unix sockets, such as 0o660. Default: as the process's umask leaves them.
+    pub unix_mode: Option<u32>,
+    pub tls: Option<ServerTls>,
+    pub proxy_protocol: Option<ProxyProtocolIn>,
     /// Downstream connections at once, 1 to 10 000 000. Default 10 000.
     pub connections_max: u32,
     /// How long a connection may be silent: between requests (HTTP, default 60 s), in both directions (TCP, default 1 h).
@@ -144,11 +153,20 @@ pub enum ListenerProtocol {
 
 #[derive(Debug, Clone)]
 pub struct TcpListener {
-    /// The name of its one route, as [`Route::name`].
-    pub route: Spanned<String>,
-    /// Where every connection goes.
+    /// At least one; the first that matches wins.
+    pub routes: Vec<TcpRoute>,
+    /// How long the first bytes may take where a route asks for something of the TLS hello. Default 5 s.
+    pub hello_timeout: Duration,
+}
+
+/// `route … { cluster "name" }` of a TCP listener.
+#[derive(Debug, Clone)]
+pub struct TcpRoute {
+    /// As [`Route::name`].
+    pub name: Spanned<String>,
+    pub matcher: HelloMatch,
     pub cluster: Spanned<String>,
-    /// As [`Route::priority`], of its one route.
+    /// As [`Route::priority`].
     pub priority: i16,
 }
 
@@ -174,6 +192,7 @@ pub struct HttpListener {
     pub merge_slashes: bool,
     /// Header names with `_`. Default: drop.
     pub header_underscores: HeaderUnderscores,
+    pub http2: Http2,
     /// For every route, before the route's own.
     pub filters: Vec<Filter>,
     /// The first that matches wins.
@@ -193,6 +212,7 @@ impl Default for HttpListener {
             escaped_slashes: EscapedSlashes::Reject,
             merge_slashes: true,
             header_underscores: HeaderUnderscores::Drop,
+            http2: Http2::default(),
             filters: Vec::new(),
             routes: Vec::new(),
         }
@@ -255,6 +275,7 @@ pub struct Route {
     /// Takes the place of the cluster's.
     pub retry: Option<Retry>,
     pub mirror: Option<Mirror>,
+    pub compress: Option<Compress>,
 }
 
 /// What a route does with the request.
@@ -295,6 +316,9 @@ pub struct Cluster {
     pub endpoints: Vec<Endpoint>,
     pub discovery: Vec<Discovery>,
     pub protocol: UpstreamProtocol,
+    pub http2: Http2,
+    pub tls: Option<ClientTls>,
+    pub proxy_protocol: Option<ProxyProtocolOut>,
     /// Default 1 s.
     pub connect_timeout: Duration,
     /// From the end of the request to the response head. Default 30 s.
@@ -318,11 +342,13 @@ pub struct Cluster {
     pub drain_timeout: Option<Duration>,
 }
 
-/// What is spoken to endpoints. This version has one.
+/// What is spoken to endpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum UpstreamProtocol {
     #[default]
     Http1,
+    /// By ALPN with TLS, else by prior knowledge.
+    Http2,
 }
 
 /// `endpoint "address" weight=1 requests-max=100`.
@@ -345,6 +371,7 @@ pub struct Endpoint {
 pub enum EndpointAddress {
     Socket(SocketAddr),
     Name { host: String, port: u16 },
+    Unix(UnixAddress),
 }
 
 impl std::fmt::Display for EndpointAddress {
@@ -352,6 +379,7 @@ impl std::fmt::Display for EndpointAddress {
         match self {
             Self::Socket(address) => address.fmt(f),
             Self::Name { host, port } => write!(f, "{host}:{port}"),
+            Self::Unix(address) => address.fmt(f),
         }
     }
 }

@@ -2,10 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
+use std::path::Path;
+
+use crate::net::address::{Address, ListenAddress, UnixAddress};
 
 use super::suggest::did_you_mean;
 use super::{
-    Action, Cluster, Config, Diagnostics, Filter, Listener, ListenerProtocol, Place, Spanned,
+    Action, Cluster, Config, Diagnostics, Filter, Listener, ListenerProtocol, Place, Spanned, acme,
     shadow, tcp_clusters,
 };
 
@@ -14,9 +17,15 @@ pub(super) fn check(config: &Config, diagnostics: &mut Diagnostics) {
     check_references(config, diagnostics);
     tcp_clusters::check(config, diagnostics);
     warn_of_unused_plugins(config, diagnostics);
+    acme::check(config, diagnostics);
     for listener in &config.listeners {
-        if let ListenerProtocol::Http(http) = &listener.protocol {
-            shadow::warn_of_unreachable(&http.routes, diagnostics);
+        match &listener.protocol {
+            ListenerProtocol::Http(http) => {
+                shadow::warn_of_unreachable(&http.routes, diagnostics);
+            }
+            ListenerProtocol::Tcp(tcp) => {
+                shadow::warn_of_unreachable_tcp(&tcp.routes, diagnostics);
+            }
         }
     }
     // An empty file is more often a save half done than a wish to serve nothing.
@@ -45,13 +54,20 @@ fn check_doubles(config: &Config, diagnostics: &mut Diagnostics) {
     );
     let routes = config.listeners.iter().flat_map(route_names);
     check_names("route", routes, diagnostics);
-    let listen = config
-        .listeners
-        .iter()
-        .flat_map(|listener| &listener.addresses);
+    let listen = config.listeners.iter();
+    let listen = listen.flat_map(|listener| &listener.addresses);
     let demo = config.demo_origins.iter().map(|origin| &origin.address);
-    let admin = config.admin.iter();
-    check_addresses(admin.chain(listen).chain(demo), diagnostics);
+    let (admin, demo) = (config.admin.iter().map(one), demo.map(one));
+    let all: Vec<_> = admin.chain(listen.cloned()).chain(demo).collect();
+    check_addresses(&all, diagnostics);
+    check_ports(&all, diagnostics);
+}
+
+fn one(address: &Spanned<SocketAddr>) -> Spanned<ListenAddress> {
+    Spanned {
+        value: ListenAddress::from(address.value),
+        place: address.place,
+    }
 }
 
 fn check_names<'c>(
@@ -70,18 +86,60 @@ fn check_names<'c>(
     }
 }
 
-fn check_addresses<'c>(
-    addresses: impl Iterator<Item = &'c Spanned<SocketAddr>>,
-    diagnostics: &mut Diagnostics,
-) {
-    let mut seen: HashMap<SocketAddr, Place> = HashMap::new();
+/// What no two sockets can be bound to at once.
+#[derive(PartialEq, Eq, Hash)]
+enum Bound<'a> {
+    Ip(SocketAddr),
+    Every(u16),
+    /// Compared as a path: `/run//a` is `/run/a`.
+    Path(&'a Path),
+    Abstract(&'a str),
+}
+
+fn bound(address: &ListenAddress) -> Bound<'_> {
+    match address {
+        ListenAddress::One(Address::Ip(address)) => Bound::Ip(*address),
+        ListenAddress::One(Address::Unix(UnixAddress::Path(path))) => {
+            Bound::Path(Path::new(&**path))
+        }
+        ListenAddress::One(Address::Unix(UnixAddress::Abstract(name))) => Bound::Abstract(name),
+        ListenAddress::Every(port) => Bound::Every(*port),
+    }
+}
+
+fn check_addresses(addresses: &[Spanned<ListenAddress>], diagnostics: &mut Diagnostics) {
+    let mut seen: HashMap<Bound<'_>, Place> = HashMap::new();
     // Port 0 gives a port of its own to each.
-    for address in addresses.filter(|address| address.value.port() != 0) {
-        if let Some(first) = seen.get(&address.value) {
+    for address in addresses
+        .iter()
+        .filter(|address| !address.value.is_system_chosen())
+    {
+        let key = bound(&address.value);
+        if let Some(first) = seen.get(&key) {
             let message = format!("address `{}` is listened on twice", address.value);
             diagnostics.error_with(address.place, message, None, (*first, "first here"));
         } else {
-            seen.insert(address.value, address.place);
+            seen.insert(key, address.place);
+        }
+    }
+}
+
+/// `*:80` is every address with this port, so that no other can have it.
+fn check_ports(addresses: &[Spanned<ListenAddress>], diagnostics: &mut Diagnostics) {
+    let mut every: HashMap<u16, Place> = HashMap::new();
+    for address in addresses {
+        if let ListenAddress::Every(port @ 1..) = address.value {
+            every.entry(port).or_insert(address.place);
+        }
+    }
+    for address in addresses {
+        let ListenAddress::One(Address::Ip(ip)) = &address.value else {
+            continue;
+        };
+        if let Some(wide) = every.get(&ip.port()) {
+            let message = format!("address `{ip}` is listened on twice");
+            let related = (*wide, "this is every address with its port");
+            diagnostics.error_with(address.place, message, None, related);
         }
     }
 }
@@ -115,7 +173,7 @@ fn check_references(config: &Config, diagnostics: &mut Diagnostics) {
 /// Mirrors included.
 pub(super) fn cluster_references(listener: &Listener) -> Vec<&Spanned<String>> {
     match &listener.protocol {
-        ListenerProtocol::Tcp(tcp) => vec![&tcp.cluster],
+        ListenerProtocol::Tcp(tcp) => tcp.routes.iter().map(|route| &route.cluster).collect(),
         ListenerProtocol::Http(http) => http
             .routes
             .iter()
@@ -165,7 +223,7 @@ fn filters_of(listener: &Listener) -> Vec<&Filter> {
 
 fn route_names(listener: &Listener) -> Vec<&Spanned<String>> {
     match &listener.protocol {
-        ListenerProtocol::Tcp(tcp) => vec![&tcp.route],
+        ListenerProtocol::Tcp(tcp) => tcp.routes.iter().map(|route| &route.name).collect(),
         ListenerProtocol::Http(http) => http.routes.iter().map(|route| &route.name).collect(),
     }
 }

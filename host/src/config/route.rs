@@ -6,6 +6,7 @@ use super::listener::TIMEOUT_RANGE;
 use super::path_pattern::{parse_path, parse_path_regex};
 use super::route_match::{parse_header_name, parse_header_value, parse_host, parse_method};
 use super::syntax::{Item, Node};
+use super::tls_conditions::values;
 use super::{
     Action, HeaderMatch, PathPattern, PluginKind, Route, RouteMatch, Share, Spanned, Template,
 };
@@ -14,7 +15,7 @@ use super::{
 const ACTIONS: &[&str] = &["cluster", "split", "redirect", "respond"];
 
 /// What only a route that forwards may say.
-const UPSTREAM_KEYS: &[&str] = &["priority", "retry", "mirror"];
+const UPSTREAM_KEYS: &[&str] = &["priority", "retry", "mirror", "compress"];
 
 /// Written by the host, or meaningful only hop by hop.
 pub(super) const FRAMING_HEADERS: &[&str] = &[
@@ -52,6 +53,7 @@ impl Decoder<'_> {
         let (priority, retry) = (self.priority(node), node.child("retry"));
         let retry = retry.map(|node| self.retry(node));
         let mirror = node.child("mirror").and_then(|node| self.mirror(node));
+        let compress = node.child("compress").map(|node| self.compress(node));
         let action = self.action(node, &matcher)?;
         if let Action::Redirect { .. } | Action::Respond { .. } = action {
             self.refuse_upstream_keys(node, response);
@@ -60,6 +62,7 @@ impl Decoder<'_> {
             priority,
             retry,
             mirror,
+            compress,
             name,
             matcher,
             filters,
@@ -113,6 +116,8 @@ impl Decoder<'_> {
                 .named("header")
                 .filter_map(|node| self.header_match(node))
                 .collect(),
+            snis: self.snis(node),
+            client_certificate: self.client_certificate_match(node),
         }
     }
 
@@ -120,21 +125,6 @@ impl Decoder<'_> {
         let mut paths = self.values(node, "path", parse_path);
         paths.extend(self.values(node, "path-regex", parse_path_regex));
         paths
-    }
-
-    /// What property and children of this name list.
-    fn values<T>(
-        &mut self,
-        node: &Node,
-        name: &str,
-        parse: fn(&str) -> Result<T, String>,
-    ) -> Vec<Spanned<T>> {
-        let children = node.named(name).flat_map(|node| &node.arguments);
-        let items: Vec<&Item> = node.property(name).into_iter().chain(children).collect();
-        items
-            .into_iter()
-            .filter_map(|item| self.parsed(item, parse))
-            .collect()
     }
 
     fn header_match(&mut self, node: &Node) -> Option<HeaderMatch> {
@@ -284,10 +274,6 @@ impl Decoder<'_> {
             }
         }
     }
-}
-
-fn values<T>(list: Vec<Spanned<T>>) -> Vec<T> {
-    list.into_iter().map(|entry| entry.value).collect()
 }
 
 /// Of several patterns any may have matched: only what all of them capture is there for sure.

@@ -1,7 +1,7 @@
 //! What a route asks of a request.
 
 use super::address::is_host_name;
-use super::{PathPattern, Spanned};
+use super::{ClientCertificateMatch, PathPattern, Spanned};
 
 /// All kinds must match; an empty list asks for nothing, of several entries in one list any will do — except headers, which must all
 /// match.
@@ -12,6 +12,9 @@ pub struct RouteMatch {
     /// Compared exactly.
     pub methods: Vec<String>,
     pub headers: Vec<HeaderMatch>,
+    /// Of the TLS handshake; a connection without TLS has none.
+    pub snis: Vec<HostPattern>,
+    pub client_certificate: Option<ClientCertificateMatch>,
 }
 
 /// Lower case, without port.

@@ -4,25 +4,58 @@
 //! warning is always right, its absence proves nothing.
 
 use super::{
-    Diagnostics, HeaderMatch, HostPattern, PathPattern, Route, RouteMatch, Segment, Spanned,
+    ClientCertificateMatch, Diagnostics, HeaderMatch, HelloMatch, HostPattern, PathPattern, Route,
+    RouteMatch, Segment, Spanned, TcpRoute,
 };
 
 /// Routes compared per listener; beyond it the quadratic comparison would be felt at each reload.
 const ROUTES_MAX: usize = 2000;
 
 pub(super) fn warn_of_unreachable(routes: &[Route], diagnostics: &mut Diagnostics) {
-    for (index, route) in routes.iter().enumerate().take(ROUTES_MAX) {
+    let routes: Vec<_> = routes
+        .iter()
+        .map(|route| (&route.name, &route.matcher))
+        .collect();
+    warn_of_covered(
+        &routes,
+        covers,
+        "this route takes all of its requests",
+        diagnostics,
+    );
+}
+
+/// As [`warn_of_unreachable`], of a TCP listener.
+pub(super) fn warn_of_unreachable_tcp(routes: &[TcpRoute], diagnostics: &mut Diagnostics) {
+    let routes: Vec<_> = routes
+        .iter()
+        .map(|route| (&route.name, &route.matcher))
+        .collect();
+    warn_of_covered(
+        &routes,
+        hello_covers,
+        "this route takes all of its connections",
+        diagnostics,
+    );
+}
+
+fn warn_of_covered<M>(
+    routes: &[(&Spanned<String>, &M)],
+    covers: fn(&M, &M) -> bool,
+    reason: &str,
+    diagnostics: &mut Diagnostics,
+) {
+    for (index, (name, matcher)) in routes.iter().enumerate().take(ROUTES_MAX) {
         let earlier = routes[..index]
             .iter()
-            .find(|earlier| covers(&earlier.matcher, &route.matcher));
-        if let Some(earlier) = earlier {
-            let message = format!("route `{}` can never match", route.name.value);
+            .find(|(_, earlier)| covers(earlier, matcher));
+        if let Some((earlier, _)) = earlier {
+            let message = format!("route `{}` can never match", name.value);
             let help = "the first matching route wins: put the narrower one first".to_owned();
             diagnostics.warn(
-                route.name.place,
+                name.place,
                 message,
                 Some(help),
-                Some((earlier.name.place, "this route takes all of its requests")),
+                Some((earlier.place, reason)),
             );
         }
     }
@@ -39,6 +72,21 @@ fn covers(wide: &RouteMatch, narrow: &RouteMatch) -> bool {
                 .iter()
                 .any(|narrow| header_covers(wide, narrow))
         })
+        && covers_list(&wide.snis, &narrow.snis, host_covers)
+        && certificate_covers(&wide.client_certificate, &narrow.client_certificate)
+}
+
+/// Which names a pattern of names covers is not compared: equal is what is certain.
+fn certificate_covers(
+    wide: &Option<ClientCertificateMatch>,
+    narrow: &Option<ClientCertificateMatch>,
+) -> bool {
+    wide.is_none() || wide == narrow
+}
+
+fn hello_covers(wide: &HelloMatch, narrow: &HelloMatch) -> bool {
+    covers_list(&wide.snis, &narrow.snis, host_covers)
+        && covers_list(&wide.alpns, &narrow.alpns, |a, b| a == b)
 }
 
 /// Each alternative of `narrow` lies in one of `wide`. An empty list means every request.
@@ -167,6 +215,61 @@ mod tests {
             });
         }
         matcher
+    }
+
+    #[test]
+    fn conditions_of_tls_narrow_a_route() {
+        let certificate = |subject: &str| ClientCertificateMatch {
+            subjects: vec![subject.to_owned()],
+            ..ClientCertificateMatch::default()
+        };
+        let any = ClientCertificateMatch::default();
+        let build = |sni: &str, certificate: Option<&ClientCertificateMatch>| RouteMatch {
+            snis: sni
+                .split_whitespace()
+                .map(|sni| parse_host(sni).expect("a name"))
+                .collect(),
+            client_certificate: certificate.cloned(),
+            ..RouteMatch::default()
+        };
+        let (app, other) = (certificate("CN=app"), certificate("CN=other"));
+        for (wide, narrow, expected) in [
+            (("", None), ("a.b", Some(&app)), true),
+            (("*.b", None), ("a.b", None), true),
+            (("a.b", None), ("*.b", None), false),
+            (("a.b", None), ("", None), false),
+            (("a.b c.d", None), ("c.d", None), true),
+            (("", Some(&app)), ("a.b", Some(&app)), true),
+            (("", Some(&app)), ("", Some(&other)), false),
+            (("", Some(&app)), ("", None), false),
+            (("", Some(&any)), ("", Some(&any)), true),
+        ] {
+            let (a, b) = (build(wide.0, wide.1), build(narrow.0, narrow.1));
+            assert_eq!(covers(&a, &b), expected, "{wide:?} {narrow:?}");
+        }
+    }
+
+    #[test]
+    fn a_wider_hello_covers_a_narrower_one() {
+        let build = |sni: &str, alpn: &str| HelloMatch {
+            snis: sni
+                .split_whitespace()
+                .map(|sni| parse_host(sni).expect("a name"))
+                .collect(),
+            alpns: alpn.split_whitespace().map(str::to_owned).collect(),
+        };
+        for (wide, narrow, expected) in [
+            (("", ""), ("a.b", "h2"), true),
+            (("", ""), ("", ""), true),
+            (("*.b", ""), ("a.b", "h2"), true),
+            (("*.b", "h2"), ("a.b", ""), false),
+            (("", "h2 x"), ("", "x"), true),
+            (("", "x"), ("", "h2 x"), false),
+            (("a.b", ""), ("", ""), false),
+        ] {
+            let (a, b) = (build(wide.0, wide.1), build(narrow.0, narrow.1));
+            assert_eq!(hello_covers(&a, &b), expected, "{wide:?} {narrow:?}");
+        }
     }
 
     #[test]

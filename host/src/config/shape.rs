@@ -9,10 +9,15 @@ use super::{Diagnostics, Place};
 
 /// Reports every key, property, argument count and repetition that the table does not allow.
 pub(super) fn check(nodes: &[Node], diagnostics: &mut Diagnostics) {
-    check_level("", nodes, TOP, diagnostics);
+    check_level(None, nodes, TOP, diagnostics);
 }
 
-fn check_level(parent: &str, nodes: &[Node], keys: &'static [Key], diagnostics: &mut Diagnostics) {
+fn check_level(
+    parent: Option<&'static Key>,
+    nodes: &[Node],
+    keys: &'static [Key],
+    diagnostics: &mut Diagnostics,
+) {
     let mut seen: HashMap<&str, Place> = HashMap::new();
     for node in nodes {
         let Some(key) = keys.iter().find(|key| key.name == node.name()) else {
@@ -38,7 +43,7 @@ fn check_node(key: &'static Key, node: &Node, diagnostics: &mut Diagnostics) {
         }
     }
     match key.children {
-        Children::Keys(keys) => check_level(key.name, node.children(), keys, diagnostics),
+        Children::Keys(keys) => check_level(Some(key), node.children(), keys, diagnostics),
         Children::Filters | Children::Settings => {}
         Children::None => {
             if node.children.is_some() {
@@ -79,23 +84,33 @@ fn usage(key: &Key) -> Option<String> {
     Some(format!("it is written: {}", key.usage))
 }
 
-fn unknown_node(parent: &str, node: &Node, keys: &'static [Key], diagnostics: &mut Diagnostics) {
+fn unknown_node(
+    parent: Option<&'static Key>,
+    node: &Node,
+    keys: &'static [Key],
+    diagnostics: &mut Diagnostics,
+) {
     let name = node.name();
-    if is_later(parent, name) {
+    if parent.is_some_and(|parent| is_later(parent.name, name)) {
         return not_in_this_version(name, node.place(), diagnostics);
     }
-    let as_property = property_of(TOP, parent, name)
-        .then(|| format!("`{name}` is a property: write {name}=…, on the line of `{parent}`"));
+    let as_property = parent
+        .filter(|parent| parent.properties.contains(&name))
+        .map(|parent| {
+            let parent = parent.name;
+            format!("`{name}` is a property: write {name}=…, on the line of `{parent}`")
+        });
     let help = as_property
         .or_else(|| did_you_mean(name, keys.iter().map(|key| key.name)))
-        .or_else(|| belongs_elsewhere(name))
+        .or_else(|| property_of_sibling(keys, name))
+        .or_else(|| belongs_elsewhere(parent, name))
         .or_else(|| {
             let known = one_of(keys.iter().map(|key| key.name));
             Some(format!("expected {known}"))
         });
     let message = match parent {
-        "" => format!("unknown key `{name}`"),
-        parent => format!("unknown key `{name}` in `{parent}`"),
+        None => format!("unknown key `{name}`"),
+        Some(parent) => format!("unknown key `{name}` in `{}`", parent.name),
     };
     diagnostics.error(node.place(), message, help);
 }
@@ -116,20 +131,20 @@ fn unknown_property(key: &Key, name: &str, place: Place, diagnostics: &mut Diagn
     diagnostics.error(place, message, help);
 }
 
-/// Whether a node `parent` has a property of this name.
-fn property_of(level: &[Key], parent: &str, name: &str) -> bool {
-    level.iter().any(|key| {
-        (key.name == parent && key.properties.contains(&name))
-            || matches!(key.children, Children::Keys(children) if property_of(children, parent, name))
-    })
+fn property_of_sibling(keys: &'static [Key], name: &str) -> Option<String> {
+    let sibling = keys.iter().find(|key| key.properties.contains(&name))?;
+    let (sibling, usage) = (sibling.name, sibling.usage);
+    Some(format!("`{name}` is a property of `{sibling}`: {usage}"))
 }
 
-fn belongs_elsewhere(name: &str) -> Option<String> {
+fn belongs_elsewhere(parent: Option<&Key>, name: &str) -> Option<String> {
     if TOP.iter().any(|key| key.name == name) {
         return Some(format!("`{name}` belongs at the top level"));
     }
     let mut parents = Vec::new();
     holders(TOP, name, &mut parents);
+    // The `tls` of a listener holds what that of a cluster does not: its name would be no help here.
+    parents.retain(|holder| parent.is_none_or(|parent| parent.name != *holder));
     (!parents.is_empty()).then(|| format!("`{name}` belongs in {}", one_of(parents)))
 }
 

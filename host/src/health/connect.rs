@@ -1,30 +1,20 @@
 //! Opening a connection to check, and closing it so that the endpoint sees no reset.
 
 use std::io;
-use std::net::SocketAddr;
 
 use rustix::io::Errno;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
 
 use super::deadline::Deadline;
 use super::{Failure, Stage};
+use crate::net::address::Address;
+use crate::net::stream::Stream;
 
 /// The most that is read and dropped while an endpoint takes leave.
 const LEAVE_BYTES_MAX: u64 = 64 * 1024;
 
-pub(super) async fn connect(
-    address: SocketAddr,
-    deadline: &Deadline,
-) -> Result<TcpStream, Failure> {
-    let socket = match address {
-        SocketAddr::V4(_) => TcpSocket::new_v4(),
-        SocketAddr::V6(_) => TcpSocket::new_v6(),
-    }
-    .map_err(|error| from_socket(&error))?;
-    // Requests are one small write each, so this only helps; where it cannot be set they are correct all the same.
-    let _ = socket.set_nodelay(true);
-    let connected = deadline.bound(Stage::Connection, socket.connect(address));
+pub(super) async fn connect(address: &Address, deadline: &Deadline) -> Result<Stream, Failure> {
+    let connected = deadline.bound(Stage::Connection, Stream::connect(address));
     connected.await?.map_err(|error| from_socket(&error))
 }
 

@@ -1,5 +1,6 @@
 //! The time of one check.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::time::Duration;
 
@@ -11,16 +12,21 @@ use super::{Failure, Passed, Stage};
 const LEAVE_MAX: Duration = Duration::from_millis(100);
 
 /// When a check began and how long it may take as a whole.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Deadline {
     begun: Instant,
     timeout: Duration,
+    /// When leave is over, from when it is first taken.
+    leave: Cell<Option<Instant>>,
 }
 
 impl Deadline {
     pub(super) fn start(timeout: Duration) -> Deadline {
-        let begun = Instant::now();
-        Deadline { begun, timeout }
+        Deadline {
+            begun: Instant::now(),
+            timeout,
+            leave: Cell::new(None),
+        }
     }
 
     /// The result of `step`, unless the time of the check ends first: then `stage` is what was waited for.
@@ -41,9 +47,14 @@ impl Deadline {
         Passed { detail, took }
     }
 
-    /// Runs what no longer changes the result, for a short while and never past the end of the check.
+    /// Runs what no longer changes the result, for a short while and never past the end of the check. All such steps share that while.
     pub(super) async fn take_leave<T>(&self, step: impl Future<Output = T>) {
-        let until = (Instant::now() + LEAVE_MAX).min(self.begun + self.timeout);
+        let leave = self
+            .leave
+            .get()
+            .unwrap_or_else(|| Instant::now() + LEAVE_MAX);
+        self.leave.set(Some(leave));
+        let until = leave.min(self.begun + self.timeout);
         // Whether it came to an end is of no interest: the connection is closed either way.
         let _ = timeout_at(until, step).await;
     }
@@ -63,5 +74,14 @@ mod tests {
         let stage = Stage::Answer;
         let late = Err(Failure::Timeout { stage, timeout });
         assert_eq!(deadline.bound(stage, step()).await, late);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_steps_of_leave_share_its_time() {
+        let deadline = Deadline::start(Duration::from_secs(1));
+        let slow = || sleep(Duration::from_millis(80));
+        deadline.take_leave(slow()).await;
+        deadline.take_leave(slow()).await;
+        assert_eq!(deadline.begun.elapsed(), LEAVE_MAX);
     }
 }

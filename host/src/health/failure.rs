@@ -83,6 +83,17 @@ impl Failure {
         }
     }
 
+    /// The handshake went well, but not to a protocol that the probe could speak then.
+    pub(super) fn disagreed(agreed: Option<&[u8]>) -> Failure {
+        Failure::Tls(match agreed {
+            Some(agreed) => {
+                let agreed = printable(&String::from_utf8_lossy(agreed));
+                format!("{agreed:?} was agreed on")
+            }
+            None => "HTTP/2 was not agreed on".to_owned(),
+        })
+    }
+
     /// Of an HTTP exchange that broke before `stage` was reached.
     pub(super) fn from_http(error: &hyper::Error, protocol: &'static str, stage: Stage) -> Failure {
         // A request that was not sent, or not answered, is cancelled; if a fault of the connection is the reason, it is further down.

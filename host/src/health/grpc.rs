@@ -1,35 +1,24 @@
-//! The gRPC probe: `grpc.health.v1.Health/Check` over HTTP/2 without TLS (grpc/grpc, `doc/health-checking.md`; framing as in
+//! The gRPC probe: `grpc.health.v1.Health/Check` over HTTP/2 (grpc/grpc, `doc/health-checking.md`; framing as in
 //! `doc/PROTOCOL-HTTP2.md`).
-
-use std::future::{Future, poll_fn};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::Context;
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use hyper::client::conn::http2;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, TE, USER_AGENT};
-use hyper::rt::Executor;
-use hyper::{Method, Request, Response, StatusCode, Uri};
-use hyper_util::rt::TokioIo;
+use hyper::{Method, Request, Response, StatusCode};
 use prost::Message;
-use tokio::net::TcpStream;
-use tokio::task::JoinSet;
 
 use super::deadline::Deadline;
-use super::exchange::{drive, read_body};
+use super::exchange::read_body;
 use super::failure::printable;
 use super::http::AGENT;
+use super::http2::{self, PROTOCOL};
+use super::target::{Spoken, authority};
 use super::{Failure, Passed, Stage};
 
 const PATH: &str = "/grpc.health.v1.Health/Check";
-const PROTOCOL: &str = "HTTP/2";
 
 /// Before each message: whether it is compressed, and its length in four bytes, the highest first.
 const PREFIX_BYTES: usize = 5;
-
-/// Of a connection and of a stream; more than any answer has, less than hyper's default.
-const WINDOW_BYTES: u32 = 65_535;
 
 #[derive(Clone, PartialEq, Message)]
 struct HealthCheckRequest {
@@ -66,39 +55,18 @@ impl GrpcProber {
 
     pub(super) async fn probe(
         &self,
-        stream: TcpStream,
-        label: &str,
+        spoken: Spoken<'_>,
         deadline: &Deadline,
     ) -> Result<Passed, Failure> {
-        let request = self.request(label)?;
-        let tasks = Tasks::default();
-        let handshake = http2::Builder::new(tasks.executor())
-            .initial_connection_window_size(WINDOW_BYTES)
-            .initial_stream_window_size(WINDOW_BYTES)
-            .handshake(TokioIo::new(stream));
-        let broken = |error: hyper::Error| Failure::from_http(&error, PROTOCOL, Stage::Answer);
-        let opened = deadline.bound(Stage::Answer, handshake).await?;
-        let (mut sender, connection) = opened.map_err(broken)?;
-        // Owns the sender: when it ends the connection has no more use and says goodbye.
-        let exchange = async move {
-            let response = deadline.bound(Stage::Answer, sender.send_request(request));
-            judge(response.await?.map_err(broken)?, deadline).await
-        };
-        let result = drive(connection, exchange).await;
-        deadline.take_leave(tasks.end()).await;
-        result
+        let request = self.request(&spoken)?;
+        let judge = |response| judge(response, deadline);
+        http2::exchange(spoken.stream, request, deadline, judge).await
     }
 
-    fn request(&self, label: &str) -> Result<Request<Full<Bytes>>, Failure> {
-        let uri = Uri::builder()
-            .scheme("http")
-            .authority(label)
-            .path_and_query(PATH)
-            .build()
-            .map_err(|_| Failure::Name(label.to_owned(), "an authority"))?;
+    fn request(&self, spoken: &Spoken<'_>) -> Result<Request<Full<Bytes>>, Failure> {
         let mut request = Request::new(Full::new(self.message.clone()));
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = uri;
+        *request.uri_mut() = spoken.uri(authority(spoken.label), PATH)?;
         let headers = request.headers_mut();
         headers.insert(TE, HeaderValue::from_static("trailers"));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
@@ -245,38 +213,4 @@ fn hex_byte(digits: &[u8]) -> Option<u8> {
         .iter()
         .try_fold(0, |sum, d| Some(sum * 16 + digit(d)?))?;
     u8::try_from(value).ok()
-}
-
-/// The tasks that hyper starts for one connection; they end with this, so a check that is dropped leaves none behind.
-#[derive(Default)]
-struct Tasks(Arc<Mutex<JoinSet<()>>>);
-
-/// Held by the tasks themselves, hence weak: they must not keep their own set.
-#[derive(Clone)]
-struct TaskExecutor(Weak<Mutex<JoinSet<()>>>);
-
-impl Tasks {
-    fn executor(&self) -> TaskExecutor {
-        TaskExecutor(Arc::downgrade(&self.0))
-    }
-
-    /// Waits until all have ended by themselves.
-    async fn end(&self) {
-        let next = |cx: &mut Context<'_>| lock(&self.0).poll_join_next(cx);
-        while poll_fn(next).await.is_some() {}
-    }
-}
-
-impl<F: Future<Output = ()> + Send + 'static> Executor<F> for TaskExecutor {
-    fn execute(&self, future: F) {
-        // Bounded by hyper: one task for the connection, one for each request body, of which there is one.
-        if let Some(tasks) = self.0.upgrade() {
-            lock(&tasks).spawn(future);
-        }
-    }
-}
-
-fn lock(tasks: &Mutex<JoinSet<()>>) -> MutexGuard<'_, JoinSet<()>> {
-    // A set of tasks is whole whatever its last user was doing.
-    tasks.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -7,7 +7,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 
 use super::pace::{first_wait, wait};
-use super::{Failure, Pace, Passed, Prober, Target};
+use super::{Failure, Pace, Passed, Prober, Target, Transport};
 use crate::config::{HealthCheck, Probe, TlsProbe};
 
 /// What is checked and where results go.
@@ -32,8 +32,8 @@ pub struct Check {
 
 impl Check {
     /// Blocks on file reads, as [`Prober::new`], whose errors it has.
-    pub fn new(settings: HealthCheck) -> Result<Check, String> {
-        let prober = Prober::new(&settings)?;
+    pub fn new(settings: HealthCheck, transport: Transport) -> Result<Check, String> {
+        let prober = Prober::new(&settings, transport)?;
         let ca = match &settings.probe {
             Probe::Tls(TlsProbe { ca: Some(ca), .. }) => std::fs::read(ca).ok(),
             _ => None,
@@ -46,9 +46,11 @@ impl Check {
         })
     }
 
-    /// Whether it asks the same, by the same certificates.
+    /// Whether it asks the same, in the same way, by the same certificates.
     pub fn is_same(&self, other: &Check) -> bool {
-        self.written == other.written && self.ca == other.ca
+        self.written == other.written
+            && self.ca == other.ca
+            && self.prober.is_same_transport(&other.prober)
     }
 }
 
@@ -69,7 +71,8 @@ impl Drop for CheckTask {
     }
 }
 
-/// Checks `subject` until the handle is dropped or the subject says [`Pace::Stop`]. Must be called within a tokio runtime.
+/// Checks `subject` until the handle is dropped or the subject says [`Pace::Stop`]. Must be called within a `LocalSet`,
+/// for streams stay on one thread.
 ///
 /// `stagger` is the position of the endpoint among how many of its cluster: the first check comes after that share of
 /// `interval-changing`, not before. Later intervals count from the start of the check before and vary by the jitter; a check that takes
@@ -79,7 +82,7 @@ pub fn spawn(
     subject: Arc<dyn Subject + Send + Sync>,
     stagger: (usize, usize),
 ) -> CheckTask {
-    let task = tokio::spawn(async move {
+    let task = tokio::task::spawn_local(async move {
         let Check {
             prober, settings, ..
         } = &*check;
@@ -90,11 +93,11 @@ pub fn spawn(
 
 /// What [`run`] needs of a [`Prober`].
 pub(super) trait Probing {
-    fn probe(&self, target: &Target) -> impl Future<Output = Result<Passed, Failure>> + Send;
+    fn probe(&self, target: &Target) -> impl Future<Output = Result<Passed, Failure>>;
 }
 
 impl Probing for Prober {
-    fn probe(&self, target: &Target) -> impl Future<Output = Result<Passed, Failure>> + Send {
+    fn probe(&self, target: &Target) -> impl Future<Output = Result<Passed, Failure>> {
         Prober::probe(self, target)
     }
 }

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ProtocolVersion};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::connect::close;
 use super::deadline::Deadline;
-use super::trust::{AcceptsAnyCertificate, trusted_roots};
+use super::target::authority;
 use super::{Failure, Passed, Stage};
 use crate::config::TlsProbe;
+use crate::net::stream::Stream;
+use crate::tls::roots::{AcceptsAnyCertificate, trusted_roots};
 
 #[derive(Debug)]
 pub(super) struct TlsProber {
@@ -36,13 +37,13 @@ impl TlsProber {
 
     pub(super) async fn probe(
         &self,
-        stream: TcpStream,
+        stream: Stream,
         label: &str,
         deadline: &Deadline,
     ) -> Result<Passed, Failure> {
         let name = match &self.name {
             Some(name) => name.clone(),
-            None => server_name(label)?,
+            None => server_name(authority(label))?,
         };
         let handshake = TlsConnector::from(self.config.clone()).connect(name, stream);
         let stream = deadline

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use super::facts::{ProxyFacts, TlsFacts};
 use super::fields::Fields;
 use super::head::{RequestHead, ResponseHead, Version};
 use super::syntax::write_decimal;
@@ -64,6 +65,12 @@ pub struct ConnectionFacts {
     /// The name of the listener.
     pub listener: Arc<str>,
     pub scheme: Scheme,
+    /// It speaks HTTP/2; the exchange is one stream of it.
+    pub http2: bool,
+    /// Of the handshake, where the listener has TLS.
+    pub tls: Option<Arc<TlsFacts>>,
+    /// Of a trusted PROXY header.
+    pub proxy: Option<Arc<ProxyFacts>>,
     pub accepted: Instant,
     /// What network filters have set, in order; a name stands at most once (see [`set_tag`](ConnectionFacts::set_tag)).
     pub tags: Vec<(Box<str>, Vec<u8>)>,
@@ -74,9 +81,36 @@ pub struct ConnectionFacts {
 }
 
 impl ConnectionFacts {
+    /// The same facts for one stream of the connection, which counts its own bytes.
+    pub fn of_stream(&self) -> ConnectionFacts {
+        ConnectionFacts {
+            id: self.id,
+            peer: self.peer,
+            local: self.local,
+            listener: self.listener.clone(),
+            scheme: self.scheme,
+            http2: true,
+            tls: self.tls.clone(),
+            proxy: self.proxy.clone(),
+            accepted: self.accepted,
+            tags: self.tags.clone(),
+            downstream_bytes: AtomicU64::new(0),
+            upstream_bytes: AtomicU64::new(0),
+        }
+    }
+
     /// Sets a tag, replacing an earlier value of the same name.
     pub fn set_tag(&mut self, name: &str, value: &[u8]) {
         set_tag(&mut self.tags, name, value);
+    }
+
+    /// Appends the value of a tag, or of a fact of TLS or PROXY protocol under its name, and says whether there is one.
+    pub fn read_tag(&self, name: &str, out: &mut Vec<u8>) -> bool {
+        let tls = self.tls.as_deref();
+        let proxy = self.proxy.as_deref();
+        write_tag(&self.tags, name, out)
+            || tls.is_some_and(|tls| tls.read(name, out))
+            || proxy.is_some_and(|proxy| proxy.read(name, out))
     }
 
     /// Appends the value of a field of the connection to `out` and says whether there is one. `now` is the time of the call, for the duration.
@@ -91,7 +125,7 @@ impl ConnectionFacts {
             Field::LocalPort => write_decimal(self.local.port().into(), out),
             Field::Listener => out.extend_from_slice(self.listener.as_bytes()),
             Field::ConnectionId => write_decimal(self.id, out),
-            Field::Tag(name) => return write_tag(&self.tags, name, out),
+            Field::Tag(name) => return self.read_tag(name, out),
             Field::ConnectionDuration => {
                 write_decimal(nanoseconds_between(self.accepted, now), out)
             }
@@ -188,7 +222,7 @@ impl Exchange {
                 let host = self.request.host();
                 return write_some((!host.is_empty()).then_some(host.as_bytes()), out);
             }
-            Field::Protocol => out.extend_from_slice(protocol(self.request.version())),
+            Field::Protocol => out.extend_from_slice(self.protocol().as_bytes()),
             Field::ClientAddress => write_text(self.client_address, out),
             Field::ClientPort => match self.client_port {
                 Some(port) => write_decimal(port.into(), out),
@@ -201,10 +235,7 @@ impl Exchange {
             Field::RequestHeader(name) => {
                 return self.request.fields().joined(name.as_bytes(), out);
             }
-            Field::Tag(name) => {
-                return write_tag(&self.tags, name, out)
-                    || write_tag(&self.connection.tags, name, out);
-            }
+            Field::Tag(name) => return self.read_tag(name, out),
             Field::Scheme
             | Field::LocalAddress
             | Field::LocalPort
@@ -215,6 +246,15 @@ impl Exchange {
             | Field::UpstreamBytes => return self.connection.read(field, self.now, out),
         }
         true
+    }
+
+    /// The protocol of the downstream: `HTTP/1.1`.
+    pub fn protocol(&self) -> &'static str {
+        match self.request.version() {
+            _ if self.connection.http2 => "HTTP/2",
+            Version::Http10 => "HTTP/1.0",
+            Version::Http11 => "HTTP/1.1",
+        }
     }
 
     /// The header section of the current phase: the response's once there is one.
@@ -240,9 +280,9 @@ impl Exchange {
         set_tag(&mut self.tags, name, value);
     }
 
-    /// The value of a tag of the exchange, or else of its connection.
-    pub fn tag(&self, name: &str) -> Option<&[u8]> {
-        find_tag(&self.tags, name).or_else(|| find_tag(&self.connection.tags, name))
+    /// Appends the value of a tag of the exchange, or else of its connection ([`ConnectionFacts::read_tag`]), and says whether there is one.
+    pub fn read_tag(&self, name: &str, out: &mut Vec<u8>) -> bool {
+        write_tag(&self.tags, name, out) || self.connection.read_tag(name, out)
     }
 
     /// 32 lower-case hexadecimal digits, the same for the whole exchange.
@@ -250,14 +290,6 @@ impl Exchange {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let bits = (u128::from(self.unique[0]) << 64) | u128::from(self.unique[1]);
         std::array::from_fn(|digit| DIGITS[(bits >> (124 - 4 * digit)) as usize & 15])
-    }
-}
-
-/// The protocol name of a version: `HTTP/1.1`.
-fn protocol(version: Version) -> &'static [u8] {
-    match version {
-        Version::Http10 => b"HTTP/1.0",
-        Version::Http11 => b"HTTP/1.1",
     }
 }
 
@@ -285,14 +317,9 @@ fn write_text(address: IpAddr, out: &mut Vec<u8>) {
     }
 }
 
-fn find_tag<'t>(tags: &'t [(Box<str>, Vec<u8>)], name: &str) -> Option<&'t [u8]> {
-    tags.iter()
-        .find(|(tag, _)| **tag == *name)
-        .map(|(_, value)| value.as_slice())
-}
-
 fn write_tag(tags: &[(Box<str>, Vec<u8>)], name: &str, out: &mut Vec<u8>) -> bool {
-    write_some(find_tag(tags, name), out)
+    let found = tags.iter().find(|(tag, _)| **tag == *name);
+    write_some(found.map(|(_, value)| value.as_slice()), out)
 }
 
 fn set_tag(tags: &mut Vec<(Box<str>, Vec<u8>)>, name: &str, value: &[u8]) {

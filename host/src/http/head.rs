@@ -294,6 +294,12 @@ impl ResponseHead {
         self.content_length
     }
 
+    /// Makes the length of the body unknown: it is being rewritten on its way. It is then framed as chunked, and no `Content-Length` goes out.
+    pub fn forget_length(&mut self) {
+        self.content_length = None;
+        self.body = BodyLength::Chunked;
+    }
+
     /// Whether the upstream connection may be used again once the body has been read to its end.
     pub fn keep_alive(&self) -> bool {
         self.keep_alive

@@ -14,6 +14,7 @@
 mod authority;
 mod chunked;
 mod exchange;
+mod facts;
 mod fields;
 pub mod head;
 mod hop;
@@ -28,6 +29,7 @@ pub use chunked::{
     BadChunk, ChunkedDecoder, Decoded, LAST_CHUNK, encode_chunk_head, encode_last_chunk,
 };
 pub use exchange::{ConnectionFacts, Exchange, Field, Scheme};
+pub use facts::{ClientCertificate, ProxyFacts, TlsFacts, is_host_tag};
 pub use fields::{BadField, Fields, Lines};
 pub use head::{BodyLength, RequestHead, ResponseHead, TargetForm, Version};
 pub use lines::{EscapedSlashes, Limits, Parsed, Underscores};

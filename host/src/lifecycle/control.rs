@@ -6,7 +6,7 @@ use super::watch::Watch;
 use super::worker::Worker;
 use crate::config::{self, Config, Diagnostics, Loaded, LogFormat, LogLevel, Workers};
 use crate::demo::Demos;
-use crate::net::socket::bind_shared;
+use crate::net::socket::{self, Listening, bind_shared};
 use crate::observe::log::{Format, Logging};
 use crate::plugin::Engine;
 use crate::snapshot::{Catalog, Snapshot, SocketKey, chain, compile};
@@ -15,7 +15,7 @@ use std::io::{IsTerminal, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -131,6 +131,8 @@ struct Control {
     workers: Vec<Worker>,
     worker_setting: Workers,
     generation: u64,
+    /// The generation in force; it lives as long as the workers have it.
+    running: Weak<Snapshot>,
     sockets: HashSet<SocketKey>,
     demos: Demos,
     drain_timeout: Duration,
@@ -143,7 +145,7 @@ struct Control {
 struct Built {
     snapshot: Arc<Snapshot>,
     /// For each worker.
-    sockets: Vec<Vec<(SocketKey, TcpListener)>>,
+    sockets: Vec<Vec<(SocketKey, Listening)>>,
     keys: HashSet<SocketKey>,
     /// What sources of endpoints answered.
     looked: Looked,
@@ -164,6 +166,7 @@ impl Control {
             workers,
             worker_setting: config.process.workers,
             generation: 0,
+            running: Weak::new(),
             sockets: HashSet::new(),
             demos: Demos::default(),
             drain_timeout: config.process.drain_timeout,
@@ -248,8 +251,11 @@ impl Control {
             self.generation + 1,
             self.engine.clone(),
         );
-        let compiled =
-            tokio::task::spawn_blocking(move || compile(&config, generation, &engine)).await;
+        let running = self.running.upgrade();
+        let compiled = tokio::task::spawn_blocking(move || {
+            compile(&config, generation, &engine, running.as_deref())
+        })
+        .await;
         let snapshot = match compiled {
             Ok(compiled) => Arc::new(compiled?),
             Err(panicked) => {
@@ -281,7 +287,7 @@ impl Control {
         &self,
         snapshot: &Snapshot,
         config: &Config,
-    ) -> Result<(Vec<Vec<(SocketKey, TcpListener)>>, HashSet<SocketKey>), Diagnostics> {
+    ) -> Result<(Vec<Vec<(SocketKey, Listening)>>, HashSet<SocketKey>), Diagnostics> {
         let mut per_worker: Vec<Vec<_>> = self.workers.iter().map(|_| Vec::new()).collect();
         let mut keys = HashSet::new();
         let mut errors = Diagnostics::default();
@@ -292,12 +298,17 @@ impl Control {
                 if known {
                     continue;
                 }
-                match bind_shared(address.value, self.workers.len()) {
+                let bound = bind_shared(&address.value, self.workers.len(), written.unix_mode);
+                match bound {
                     Ok(sockets) => {
-                        if let Some(bound) =
-                            sockets.first().and_then(|socket| socket.local_addr().ok())
-                        {
-                            tracing::info!(listener = %listener.name, address = %bound, "listening");
+                        let bound = sockets.first().and_then(Listening::address);
+                        match bound {
+                            Some(bound) => {
+                                tracing::info!(listener = %listener.name, address = %bound, "listening");
+                            }
+                            None => {
+                                tracing::info!(listener = %listener.name, address = %address.value, "listening");
+                            }
                         }
                         per_worker
                             .iter_mut()
@@ -321,6 +332,7 @@ impl Control {
 
     async fn put_in_force(&mut self, built: Built, config: &Config) {
         self.generation = built.snapshot.generation;
+        self.running = Arc::downgrade(&built.snapshot);
         self.drain_timeout = config.process.drain_timeout;
         self.drain_delay = config.process.drain_delay;
         if config.process.workers != self.worker_setting {
@@ -341,6 +353,9 @@ impl Control {
         for answer in answers {
             // A worker that has died answers nothing; the others go on.
             let _ = answer.await;
+        }
+        for (address, _) in self.sockets.difference(&built.keys) {
+            socket::remove_file(address);
         }
         self.sockets = built.keys;
         self.demos.stop_unwanted(&config.demo_origins);
@@ -384,6 +399,9 @@ impl Control {
             () = tokio::time::sleep(self.drain_timeout) => tracing::warn!("drain timeout: closing what is left"),
             _ = terminate.recv() => tracing::warn!("told again: closing what is left"),
             _ = interrupt.recv() => tracing::warn!("told again: closing what is left"),
+        }
+        for (address, _) in &self.sockets {
+            socket::remove_file(address);
         }
         self.workers.into_iter().for_each(Worker::stop);
     }

@@ -187,7 +187,7 @@ impl Operations for Running {
 
     fn add(&self, cluster: &str, endpoint: NewEndpoint, by: &str) -> Result<(), Refusal> {
         let spec = Spec {
-            address: endpoint.address,
+            address: endpoint.address.into(),
             label: endpoint.address.to_string().into(),
             weight: endpoint.weight,
             requests_max: endpoint.requests_max,

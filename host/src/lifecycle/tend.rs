@@ -126,7 +126,7 @@ pub(super) async fn look(clusters: &[Arc<Cluster>]) -> Looked {
 
 fn spec(found: Found) -> Spec {
     Spec {
-        address: found.address,
+        address: found.address.into(),
         label: found.label.into(),
         weight: found.weight.into(),
         requests_max: found.requests_max,
@@ -185,7 +185,7 @@ struct Checked {
 impl Subject for Checked {
     fn target(&self) -> Target {
         Target {
-            address: self.endpoint.address,
+            address: self.endpoint.address.clone(),
             label: self.endpoint.label.to_string(),
         }
     }

@@ -1,6 +1,7 @@
 //! One event loop: its listening sockets, its connections, its pools and warm plugin instances, and the commands that change them.
 
 use crate::listener::{Acceptor, accept_loop};
+use crate::net::socket::Listening;
 use crate::net::timer;
 use crate::plugin;
 use crate::proxy::Connections;
@@ -8,7 +9,6 @@ use crate::snapshot::{Bound, Snapshot, SocketKey};
 use crate::upstream::pool;
 use std::collections::HashMap;
 use std::io;
-use std::net::TcpListener;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -25,7 +25,7 @@ pub(super) enum Command {
     Apply {
         snapshot: Arc<Snapshot>,
         /// Sockets that are new in this generation.
-        sockets: Vec<(SocketKey, TcpListener)>,
+        sockets: Vec<(SocketKey, Listening)>,
         done: oneshot::Sender<()>,
     },
     /// Accepts nothing more and answers when the last connection has ended.
@@ -58,7 +58,7 @@ impl Worker {
     pub(super) fn apply(
         &self,
         snapshot: Arc<Snapshot>,
-        sockets: Vec<(SocketKey, TcpListener)>,
+        sockets: Vec<(SocketKey, Listening)>,
     ) -> oneshot::Receiver<()> {
         let (done, answer) = oneshot::channel();
         // A worker ends only after its `Worker` is dropped, so the command arrives.
@@ -144,7 +144,7 @@ struct State {
 }
 
 impl State {
-    fn apply(&mut self, snapshot: &Arc<Snapshot>, sockets: Vec<(SocketKey, TcpListener)>) {
+    fn apply(&mut self, snapshot: &Arc<Snapshot>, sockets: Vec<(SocketKey, Listening)>) {
         let mut sockets: HashMap<_, _> = sockets.into_iter().collect();
         let mut wanted = HashMap::new();
         for listener in &snapshot.listeners {
@@ -185,8 +185,8 @@ impl State {
         }
     }
 
-    fn open(&mut self, key: SocketKey, socket: TcpListener, connections: Rc<Connections>) {
-        match tokio::net::TcpListener::from_std(socket) {
+    fn open(&mut self, key: SocketKey, socket: Listening, connections: Rc<Connections>) {
+        match socket.register() {
             Ok(socket) => {
                 let acceptor = Acceptor::new(connections);
                 let accepting = tokio::task::spawn_local(accept_loop(socket, acceptor.clone()));

@@ -1,12 +1,16 @@
-//! Accepts connections: the accept loop, connection limits and network filters.
+//! Accepts connections: the accept loop, connection limits, PROXY headers, network filters and TLS handshakes.
 //!
 //! What comes after is the protocol's spine in `proxy`; routes and HTTP filters are unknown here.
 
+mod prologue;
+
 use crate::filter::NetworkChain;
 use crate::http::{ConnectionFacts, Scheme};
+use crate::net::address::Address;
+use crate::net::socket;
 use crate::net::stream::Stream;
 use crate::observe::seldom::Seldom;
-use crate::proxy::{self, Connection, Connections};
+use crate::proxy::{self, Connection, Connections, Registration};
 use crate::snapshot::{Bound, Protocol};
 use std::cell::RefCell;
 use std::io;
@@ -15,7 +19,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
 /// How long accepting rests when the process is out of descriptors or memory.
@@ -53,12 +56,9 @@ impl Acceptor {
 
 /// Accepts until the acceptor is closed. An error about one connection is passed over; when the process is out of descriptors or memory,
 /// accepting rests and goes on: neither ends the listener.
-pub async fn accept_loop(socket: TcpListener, acceptor: Acceptor) {
+pub async fn accept_loop(socket: socket::Acceptor, acceptor: Acceptor) {
     // Where the address is a wildcard, each connection is asked for its own.
-    let local = socket
-        .local_addr()
-        .ok()
-        .filter(|local| !local.ip().is_unspecified());
+    let local = socket.local();
     loop {
         tokio::select! {
             biased;
@@ -69,21 +69,9 @@ pub async fn accept_loop(socket: TcpListener, acceptor: Acceptor) {
             },
         }
     }
-    take_waiting(socket, local, &acceptor);
-}
-
-/// A socket that is closed resets the connections that wait in it, so they are taken first.
-fn take_waiting(socket: TcpListener, local: Option<SocketAddr>, acceptor: &Acceptor) {
-    let Ok(socket) = socket.into_std() else {
-        return;
-    };
-    while let Ok((stream, peer)) = socket.accept() {
-        let registered = stream
-            .set_nonblocking(true)
-            .and_then(|()| TcpStream::from_std(stream));
-        if let Ok(stream) = registered {
-            begin(stream, peer, local, acceptor.connections());
-        }
+    // A socket that is closed resets the connections that wait in it, so they are taken first.
+    for (stream, peer) in socket.into_waiting() {
+        begin(stream, peer, local, acceptor.connections());
     }
 }
 
@@ -103,81 +91,99 @@ async fn rest(error: &io::Error) {
     tokio::time::sleep(EXHAUSTED_PAUSE).await;
 }
 
-/// Admits a connection and starts its task.
-fn begin(
-    stream: TcpStream,
-    peer: SocketAddr,
-    local: Option<SocketAddr>,
-    connections: Rc<Connections>,
-) {
+/// Starts the task of a connection, unless it is refused at once.
+fn begin(stream: Stream, peer: Address, local: Option<SocketAddr>, connections: Rc<Connections>) {
     let bound = connections.current();
     let Some(slot) = ConnectionSlot::take(&bound) else {
         return;
     };
     // A connection that is gone already has no address any more.
-    let Some(local) = local.or_else(|| stream.local_addr().ok()) else {
+    let Some(local) = local.or_else(|| stream.local_address()) else {
         return;
     };
-    let facts = facts_of(peer, local, &bound);
-    let Some(facts) = admit(facts, &bound) else {
-        return;
-    };
+    let facts = facts_of(peer.as_peer(), local, &bound);
     let register = connections.register();
-    let connection = Connection {
-        stream: Stream::Tcp(stream),
-        facts: facts.clone(),
-        register: register.clone(),
-    };
-    // The connection keeps the network filters it was accepted with, and nothing else of its generation.
-    let end = End {
-        network_filters: bound.listener.network_filters.clone(),
-        facts,
-        _slot: slot,
-    };
-    let task = tokio::task::spawn_local(async move {
-        let _end = end;
-        match bound.listener.protocol {
-            Protocol::Http(_) => {
-                drop(bound);
-                proxy::http::serve_connection(connection).await;
+    let task = if prologue::is_needed(&bound, &peer) {
+        let register = register.clone();
+        tokio::task::spawn_local(async move {
+            let ran = Box::pin(prologue::run(
+                stream,
+                &peer,
+                facts,
+                &bound,
+                register.timer(),
+            ));
+            if let Some((stream, admitted)) = ran.await {
+                serve(stream, admitted, slot, bound, register).await;
             }
-            Protocol::Tcp(_) => proxy::tcp::serve_connection(connection, bound).await,
-        }
-    });
+        })
+    } else {
+        let Some(admitted) = admit(facts, &bound) else {
+            return;
+        };
+        tokio::task::spawn_local(serve(stream, admitted, slot, bound, register.clone()))
+    };
     register.set_task(task.abort_handle());
 }
 
-/// What is done when a connection is over, however it ended.
-struct End {
-    network_filters: Arc<NetworkChain>,
-    facts: Arc<ConnectionFacts>,
-    _slot: ConnectionSlot,
+/// Hands a connection to the spine of its protocol.
+async fn serve(
+    stream: Stream,
+    admitted: Admitted,
+    slot: ConnectionSlot,
+    bound: Rc<Bound>,
+    register: Rc<Registration>,
+) {
+    let connection = Connection::new(stream, admitted.facts.clone(), register);
+    let _end = (admitted, slot);
+    match &bound.listener.protocol {
+        Protocol::Http(_) => {
+            drop(bound);
+            proxy::http::serve_connection(connection).await;
+        }
+        Protocol::Tcp(_) => proxy::tcp::serve_connection(connection, bound).await,
+    }
 }
 
-impl Drop for End {
+/// A connection that the network filters have let pass. It keeps those that it was accepted with, and nothing else of its generation, and
+/// tells them of its end, however that comes.
+struct Admitted {
+    network_filters: Arc<NetworkChain>,
+    facts: Arc<ConnectionFacts>,
+}
+
+impl Drop for Admitted {
     fn drop(&mut self) {
         self.network_filters.on_close(&self.facts);
     }
 }
 
-fn facts_of(peer: SocketAddr, local: SocketAddr, bound: &Bound) -> Arc<ConnectionFacts> {
-    Arc::new(ConnectionFacts {
+fn facts_of(peer: SocketAddr, local: SocketAddr, bound: &Bound) -> ConnectionFacts {
+    ConnectionFacts {
         id: proxy::next_number(),
         peer,
         local,
         listener: bound.listener.name.clone(),
         scheme: Scheme::Http,
+        http2: false,
+        tls: None,
+        proxy: None,
         accepted: Instant::now(),
         tags: Vec::new(),
         downstream_bytes: AtomicU64::new(0),
         upstream_bytes: AtomicU64::new(0),
-    })
+    }
 }
 
 /// Asks the network filters; a refusal is logged where one can see why.
-fn admit(mut facts: Arc<ConnectionFacts>, bound: &Bound) -> Option<Arc<ConnectionFacts>> {
-    match bound.listener.network_filters.on_accept(&mut facts) {
-        Ok(()) => Some(facts),
+fn admit(facts: ConnectionFacts, bound: &Bound) -> Option<Admitted> {
+    let mut facts = Arc::new(facts);
+    let network_filters = &bound.listener.network_filters;
+    match network_filters.on_accept(&mut facts) {
+        Ok(()) => Some(Admitted {
+            network_filters: network_filters.clone(),
+            facts,
+        }),
         Err(refused) => {
             tracing::debug!(
                 listener = %bound.listener.name,

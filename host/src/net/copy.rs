@@ -4,14 +4,13 @@
 //! spliced after some reads in a row have filled the buffer, until little arrives at a time again.
 
 use super::buffer::Buffer;
-use super::stream::Stream;
+use super::stream::{ReadHalf, Stream, WriteHalf};
 use super::timer::Timer;
 use std::cell::Cell;
 use std::io;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{ReadHalf, WriteHalf};
 
 /// From this much on a run of bytes of known length is worth splicing.
 pub const BULK_BYTES: u64 = 128 * 1024;
@@ -120,7 +119,7 @@ async fn direction(
         if count == 0 {
             return to.shutdown().await.map_err(|_| Side::Writing);
         }
-        to.write_all(&buffer).await.map_err(|_| Side::Writing)?;
+        to.send(&buffer).await.map_err(|_| Side::Writing)?;
         active(count as u64);
         full_reads = if count == buffer.capacity() {
             full_reads + 1
@@ -131,7 +130,9 @@ async fn direction(
         if full_reads == FULL_READS {
             full_reads = 0;
             // Without a descriptor for a pipe the bytes go on through the buffer.
-            if let Ok(splicer) = Splicer::take() {
+            if let (Some(from), Some(to)) = (from.as_tcp(), to.as_tcp())
+                && let Ok(splicer) = Splicer::take()
+            {
                 splice_bulk(splicer, from, to, &active).await?;
             }
         }
@@ -141,20 +142,17 @@ async fn direction(
 /// Splices until little arrives at a time, or nothing more: the caller's next read tells which.
 async fn splice_bulk(
     mut splicer: Splicer,
-    from: &mut ReadHalf<'_>,
-    to: &mut WriteHalf<'_>,
+    from: &TcpStream,
+    to: &TcpStream,
     active: &dyn Fn(u64),
 ) -> Result<(), Side> {
     loop {
         let count = splicer
-            .fill(from.as_ref(), u64::MAX)
+            .fill(from, u64::MAX)
             .await
             .map_err(|_| Side::Reading)?;
         active(count);
-        splicer
-            .empty(to.as_ref())
-            .await
-            .map_err(|_| Side::Writing)?;
+        splicer.empty(to).await.map_err(|_| Side::Writing)?;
         active(0);
         if count < SMALL_BYTES {
             splicer.give_back();

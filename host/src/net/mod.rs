@@ -2,8 +2,11 @@
 //!
 //! Knows sockets and tokio; does not know HTTP, routes, clusters or plugins.
 
+pub mod address;
 pub mod buffer;
 pub mod copy;
+pub mod prefixed;
 pub mod socket;
 pub mod stream;
 pub mod timer;
+pub mod transport;

@@ -1,26 +1,38 @@
-//! A byte stream to a downstream or an upstream: plain TCP now, other transports as further arms.
+//! A byte stream to a downstream or an upstream: a socket, or a [`Transport`] above one.
 
+use super::address::{Address, LOCAL_PEER, UnixAddress};
+use super::socket::canonical;
+use super::transport::Transport;
 use futures_util::FutureExt;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
-use tokio::net::TcpStream;
-use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, Interest, ReadBuf};
+use tokio::net::{TcpStream, UnixStream, tcp, unix};
 
-/// One transport, accepted or dialled.
+/// One byte stream, accepted or dialled.
 #[derive(Debug)]
 pub enum Stream {
     Tcp(TcpStream),
+    Unix(UnixStream),
+    Layered(Box<dyn Transport>),
 }
 
 impl Stream {
     /// Dials `address`. Cancel safe: dropping the future closes the socket.
-    pub async fn connect(address: SocketAddr) -> io::Result<Stream> {
-        let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
-        Ok(Stream::Tcp(stream))
+    ///
+    /// # Errors
+    /// The system's.
+    pub async fn connect(address: &Address) -> io::Result<Stream> {
+        match address {
+            Address::Ip(address) => {
+                let stream = TcpStream::connect(address).await?;
+                stream.set_nodelay(true)?;
+                Ok(Stream::Tcp(stream))
+            }
+            Address::Unix(address) => Ok(Stream::Unix(connect_unix(address).await?)),
+        }
     }
 
     /// Ready when a read would return bytes, the end or an error, or at times nothing: a connection that was just accepted counts as ready
@@ -28,10 +40,15 @@ impl Stream {
     pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Stream::Tcp(stream) => stream.poll_read_ready(cx),
+            Stream::Unix(stream) => stream.poll_read_ready(cx),
+            Stream::Layered(stream) => stream.poll_readable(cx),
         }
     }
 
     /// Waits as [`Stream::poll_readable`].
+    ///
+    /// # Errors
+    /// The stream's.
     pub async fn readable(&self) -> io::Result<()> {
         std::future::poll_fn(|cx| self.poll_readable(cx)).await
     }
@@ -40,54 +57,190 @@ impl Stream {
     /// unless something happened on it.
     pub fn is_stale(&self) -> bool {
         let mut cx = Context::from_waker(Waker::noop());
+        let is_empty = |error: io::Error| error.kind() == io::ErrorKind::WouldBlock;
         match self {
-            Stream::Tcp(stream) => match stream.poll_read_ready(&mut cx) {
-                Poll::Pending => false,
-                Poll::Ready(_) => {
-                    !matches!(stream.try_read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
-                }
-            },
+            Stream::Tcp(stream) => {
+                stream.poll_read_ready(&mut cx).is_ready()
+                    && !stream.try_read(&mut [0]).is_err_and(is_empty)
+            }
+            Stream::Unix(stream) => {
+                stream.poll_read_ready(&mut cx).is_ready()
+                    && !stream.try_read(&mut [0]).is_err_and(is_empty)
+            }
+            Stream::Layered(stream) => stream.is_stale(),
         }
     }
 
     /// Whether the peer has closed its side, with nothing left to read before that; looks without taking bytes.
     pub fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<bool> {
-        let Stream::Tcp(stream) = self;
-        let mut byte = [0];
-        let mut peeked = ReadBuf::new(&mut byte);
-        match stream.poll_peek(cx, &mut peeked) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Ok(count)) => Poll::Ready(count == 0),
-            Poll::Ready(Err(_)) => Poll::Ready(true),
-        }
+        let peeked = match self {
+            Stream::Tcp(stream) => {
+                let mut byte = [0];
+                stream.poll_peek(cx, &mut ReadBuf::new(&mut byte))
+            }
+            Stream::Unix(stream) => poll_peek_unix(stream, cx),
+            Stream::Layered(stream) => stream.poll_peek(cx),
+        };
+        peeked.map(|count| !matches!(count, Ok(1..)))
     }
 
     /// Whether the peer has closed its side, whatever it sent before that and is still to be read; as far as the event loop has heard.
     pub fn is_read_closed(&self) -> bool {
-        let Stream::Tcp(stream) = self;
-        let ready = stream.ready(Interest::READABLE).now_or_never();
+        let ready = match self {
+            Stream::Tcp(stream) => stream.ready(Interest::READABLE).now_or_never(),
+            Stream::Unix(stream) => stream.ready(Interest::READABLE).now_or_never(),
+            Stream::Layered(stream) => return stream.is_read_closed(),
+        };
         ready.is_some_and(|ready| ready.is_ok_and(|ready| ready.is_read_closed()))
+    }
+
+    /// As [`WriteHalf::send`].
+    ///
+    /// # Errors
+    /// The stream's.
+    pub async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.write_all(bytes).await?;
+        self.flush().await
+    }
+
+    /// The address of our end, where it is an IP socket that is still connected.
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        match self {
+            Stream::Tcp(stream) => stream.local_addr().ok().map(canonical),
+            Stream::Unix(_) => Some(LOCAL_PEER),
+            Stream::Layered(_) => None,
+        }
     }
 
     /// The two directions, to be driven at the same time.
     pub fn split(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>) {
         match self {
-            Stream::Tcp(stream) => stream.split(),
+            Stream::Tcp(stream) => {
+                let (read, write) = stream.split();
+                (ReadHalf::Tcp(read), WriteHalf::Tcp(write))
+            }
+            Stream::Unix(stream) => {
+                let (read, write) = stream.split();
+                (ReadHalf::Unix(read), WriteHalf::Unix(write))
+            }
+            Stream::Layered(stream) => {
+                (ReadHalf::Layered(&**stream), WriteHalf::Layered(&**stream))
+            }
+        }
+    }
+
+    /// Makes the close of this stream a reset, so that the peer cannot take what it got for the whole.
+    pub fn reset_on_close(&self) {
+        match self {
+            // Best effort: without it the peer sees an early end instead of a reset.
+            Stream::Tcp(stream) => {
+                let _ = socket2::SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO));
+            }
+            // A Unix socket has no reset.
+            Stream::Unix(_) => {}
+            Stream::Layered(stream) => stream.reset_on_close(),
+        }
+    }
+}
+
+async fn connect_unix(address: &UnixAddress) -> io::Result<UnixStream> {
+    match address {
+        UnixAddress::Path(path) => UnixStream::connect(&**path).await,
+        UnixAddress::Abstract(name) => {
+            // Tokio dials paths only. Connecting a Unix socket ends at once, or fails with a full backlog.
+            let socket = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None)?;
+            socket.set_nonblocking(true)?;
+            let named = rustix::net::SocketAddrUnix::new_abstract_name(name.as_bytes())?;
+            rustix::net::connect(&socket, &named)?;
+            UnixStream::from_std(socket.into())
+        }
+    }
+}
+
+/// Tokio's Unix sockets cannot peek.
+fn poll_peek_unix(stream: &UnixStream, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    loop {
+        std::task::ready!(stream.poll_read_ready(cx))?;
+        let peeked = stream.try_io(Interest::READABLE, || {
+            let mut byte = [0_u8];
+            let flags = rustix::net::RecvFlags::PEEK;
+            let (count, _) = rustix::net::recv(stream, &mut byte, flags)?;
+            Ok(count)
+        });
+        match peeked {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            done => return Poll::Ready(done),
+        }
+    }
+}
+
+/// The direction that is read.
+#[derive(Debug)]
+pub enum ReadHalf<'s> {
+    Tcp(tcp::ReadHalf<'s>),
+    Unix(unix::ReadHalf<'s>),
+    Layered(&'s dyn Transport),
+}
+
+/// The direction that is written to.
+#[derive(Debug)]
+pub enum WriteHalf<'s> {
+    Tcp(tcp::WriteHalf<'s>),
+    Unix(unix::WriteHalf<'s>),
+    Layered(&'s dyn Transport),
+}
+
+impl ReadHalf<'_> {
+    /// As [`Stream::poll_closed`].
+    pub fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        let peeked = match self {
+            ReadHalf::Tcp(stream) => {
+                let mut byte = [0];
+                stream.poll_peek(cx, &mut ReadBuf::new(&mut byte))
+            }
+            ReadHalf::Unix(stream) => poll_peek_unix(stream.as_ref(), cx),
+            ReadHalf::Layered(stream) => stream.poll_peek(cx),
+        };
+        peeked.map(|count| !matches!(count, Ok(1..)))
+    }
+
+    /// As [`Stream::readable`].
+    ///
+    /// # Errors
+    /// The stream's.
+    pub async fn readable(&self) -> io::Result<()> {
+        match self {
+            ReadHalf::Tcp(stream) => stream.readable().await,
+            ReadHalf::Unix(stream) => stream.readable().await,
+            ReadHalf::Layered(stream) => std::future::poll_fn(|cx| stream.poll_readable(cx)).await,
         }
     }
 
     /// The socket, where the bytes on it are the stream's own.
     pub fn as_tcp(&self) -> Option<&TcpStream> {
         match self {
-            Stream::Tcp(stream) => Some(stream),
+            ReadHalf::Tcp(stream) => Some(stream.as_ref()),
+            ReadHalf::Unix(_) | ReadHalf::Layered(_) => None,
         }
     }
+}
 
-    /// Makes the close of this socket a reset, so that the peer cannot take what it got for the whole.
-    pub fn reset_on_close(&self) {
-        let Stream::Tcp(stream) = self;
-        // Best effort: without it the peer sees an early end instead of a reset.
-        let _ = socket2::SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO));
+impl WriteHalf<'_> {
+    /// Writes all of `bytes` and sees them on their way: a transport may keep what it was given until it is flushed.
+    ///
+    /// # Errors
+    /// The stream's.
+    pub async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.write_all(bytes).await?;
+        self.flush().await
+    }
+
+    /// As [`ReadHalf::as_tcp`].
+    pub fn as_tcp(&self) -> Option<&TcpStream> {
+        match self {
+            WriteHalf::Tcp(stream) => Some(stream.as_ref()),
+            WriteHalf::Unix(_) | WriteHalf::Layered(_) => None,
+        }
     }
 }
 
@@ -95,34 +248,64 @@ impl AsyncRead for Stream {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
+        into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Stream::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+            Stream::Tcp(stream) => Pin::new(stream).poll_read(cx, into),
+            Stream::Unix(stream) => Pin::new(stream).poll_read(cx, into),
+            Stream::Layered(stream) => stream.poll_read(cx, into),
         }
     }
 }
 
-impl AsyncWrite for Stream {
-    fn poll_write(
+impl AsyncRead for ReadHalf<'_> {
+    fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Stream::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Stream::Tcp(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            ReadHalf::Tcp(stream) => Pin::new(stream).poll_read(cx, into),
+            ReadHalf::Unix(stream) => Pin::new(stream).poll_read(cx, into),
+            ReadHalf::Layered(stream) => stream.poll_read(cx, into),
         }
     }
 }
+
+/// Both types write alike; `match` over the arms of each is all there is to it.
+macro_rules! write_by_arm {
+    ($stream:ty, $kind:ident) => {
+        impl AsyncWrite for $stream {
+            fn poll_write(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                bytes: &[u8],
+            ) -> Poll<io::Result<usize>> {
+                match self.get_mut() {
+                    $kind::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
+                    $kind::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+                    $kind::Layered(stream) => stream.poll_write(cx, bytes),
+                }
+            }
+
+            fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                match self.get_mut() {
+                    $kind::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+                    $kind::Unix(stream) => Pin::new(stream).poll_flush(cx),
+                    $kind::Layered(stream) => stream.poll_flush(cx),
+                }
+            }
+
+            fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                match self.get_mut() {
+                    $kind::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+                    $kind::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+                    $kind::Layered(stream) => stream.poll_shutdown(cx),
+                }
+            }
+        }
+    };
+}
+
+write_by_arm!(Stream, Stream);
+write_by_arm!(WriteHalf<'_>, WriteHalf);

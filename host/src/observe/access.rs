@@ -3,6 +3,7 @@
 //! Fields are structured events, so the text form is `name=value` pairs and the JSON form an object with the same names.
 
 use super::log::ACCESS;
+use crate::http::TlsFacts;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -40,6 +41,9 @@ pub struct HttpLine<'a> {
     pub affinity: &'a str,
     /// What the downstream was told: `none`, `inserted`, `rewritten`, `prefixed`, `dropped`, `remembered`; likewise.
     pub affinity_issued: &'a str,
+    /// `HTTP/1.0`, `HTTP/1.1` or `HTTP/2`.
+    pub protocol: &'a str,
+    pub tls: Option<&'a TlsFacts>,
     pub method: &'a str,
     pub host: &'a str,
     pub target: &'a str,
@@ -60,6 +64,8 @@ pub struct HttpLine<'a> {
 pub struct TcpLine<'a> {
     pub client: SocketAddr,
     pub listener: &'a str,
+    pub route: &'a str,
+    pub tls: Option<&'a TlsFacts>,
     pub cluster: &'a str,
     pub endpoint: &'a str,
     pub outcome: &'static str,
@@ -87,6 +93,11 @@ impl HttpLine<'_> {
             endpoint = self.endpoint,
             affinity = self.affinity,
             affinity_issued = self.affinity_issued,
+            protocol = self.protocol,
+            tls_version = self.tls.map(|tls| tls.version).unwrap_or_default(),
+            tls_cipher = self.tls.map(|tls| tls.cipher).unwrap_or_default(),
+            tls_sni = sni(self.tls),
+            tls_client = client(self.tls),
             method = self.method,
             host = self.host,
             target = self.target,
@@ -116,6 +127,11 @@ impl TcpLine<'_> {
             kind = "tcp",
             client = %self.client,
             listener = self.listener,
+            route = self.route,
+            tls_version = self.tls.map(|tls| tls.version).unwrap_or_default(),
+            tls_cipher = self.tls.map(|tls| tls.cipher).unwrap_or_default(),
+            tls_sni = sni(self.tls),
+            tls_client = client(self.tls),
             cluster = self.cluster,
             endpoint = self.endpoint,
             outcome = self.outcome,
@@ -129,6 +145,17 @@ impl TcpLine<'_> {
             connection = self.connection,
         );
     }
+}
+
+/// The name that the client asked for in the handshake.
+fn sni(tls: Option<&TlsFacts>) -> &str {
+    tls.and_then(|tls| tls.sni.as_deref()).unwrap_or_default()
+}
+
+/// The subject of the client's certificate.
+fn client(tls: Option<&TlsFacts>) -> &str {
+    let client = tls.and_then(|tls| tls.client.as_ref());
+    client.map(|client| &*client.subject).unwrap_or_default()
 }
 
 /// Microseconds; -1 for a stage that never finished, as the field writes it.

@@ -1,6 +1,6 @@
 //! Edits as a filter answers them: one flat value, checked as a whole before any of it is applied.
 
-use crate::http::{Exchange, Fields, is_editable, valid_name, valid_value};
+use crate::http::{Exchange, Fields, is_editable, is_host_tag, valid_name, valid_value};
 
 use super::fault::Fault;
 
@@ -220,6 +220,9 @@ pub(super) fn check_name(name: &[u8]) -> Result<(), &'static str> {
 fn check_tag(name: &str, value: &[u8]) -> Result<(), &'static str> {
     if !valid_name(name.as_bytes()) {
         return Err("invalid tag name");
+    }
+    if is_host_tag(name) {
+        return Err("tags under `tls.` and `proxy.` are the host's");
     }
     if valid_value(value) {
         Ok(())

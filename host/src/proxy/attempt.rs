@@ -17,7 +17,7 @@ use crate::config::OnDown;
 use crate::http::{Limits, write_request};
 use crate::net::buffer::Buffer;
 use crate::snapshot::Route;
-use crate::upstream::{Cluster, Dialled, EndpointState, Place, pool};
+use crate::upstream::{Cluster, Dialled, EndpointState, Place};
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -36,6 +36,9 @@ pub(super) struct Target {
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Timeouts {
+    /// For the response head, over all attempts.
+    pub answer: Duration,
+    /// Between parts of the response body.
     pub response: Duration,
     /// How long the downstream may take nothing of a response.
     pub downstream_idle: Duration,
@@ -160,7 +163,7 @@ impl Target {
 
     /// What is left of the response timeout, which spans all attempts, when they have waited for `waited`.
     fn time_left(&self, waited: Duration) -> Result<Duration, Stop> {
-        let left = self.timeouts.response.saturating_sub(waited);
+        let left = self.timeouts.answer.saturating_sub(waited);
         if left.is_zero() {
             return Err(Stop::ResponseTimeout);
         }
@@ -230,7 +233,14 @@ async fn connect_for(
     reuse: Reuse,
 ) -> Result<Dialled, NoConnection> {
     let cluster = &step.target.cluster;
-    let dialled = connect(cluster, step.endpoint, reuse, connection.timer()).await?;
+    let dialled = connect(
+        cluster,
+        step.endpoint,
+        reuse,
+        &connection.facts,
+        connection.timer(),
+    )
+    .await?;
     ctx.timers.connect = Some(if dialled.reused {
         Duration::ZERO
     } else {
@@ -392,12 +402,7 @@ async fn conclude(
         } => {
             // What the upstream has not been given of this request it would take from the next one.
             if upstream_reusable && sent {
-                pool::put(
-                    place.endpoint(),
-                    dialled.stream,
-                    dialled.counts,
-                    target.cluster.idle_timeout,
-                );
+                dialled.give_back(place.endpoint(), target.cluster.idle_timeout);
             }
             ctx.timers.data = Some(ctx.lap());
             Ended {

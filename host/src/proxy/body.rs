@@ -1,6 +1,7 @@
 //! Bodies in motion: taken off a received buffer in one framing, appended to an outgoing one in another.
 
 use super::outcome::Stop;
+use crate::compress::Encoder;
 use crate::http::{BadChunk, BodyLength, ChunkedDecoder, encode_chunk_head, encode_last_chunk};
 use crate::net::buffer::Buffer;
 use std::time::Duration;
@@ -106,6 +107,37 @@ impl BodyReader {
         }
     }
 
+    /// As [`BodyReader::transfer`], through an encoder. What is at hand leaves at once: nobody knows when more comes.
+    pub(super) fn transfer_encoded(
+        &mut self,
+        input: &mut Buffer,
+        out: &mut Buffer,
+        wire: Wire,
+        encoder: &mut Encoder,
+    ) -> Result<(), BadChunk> {
+        let mut plain = Buffer::take();
+        let mut last = crate::http::LAST_CHUNK.to_vec();
+        if let BodyReader::Chunked(decoder) = self {
+            let moved = transfer_chunked(decoder, input, &mut plain, Wire::Plain);
+            if let Err(bad) = moved {
+                *self = BodyReader::Broken;
+                return Err(bad);
+            }
+            if decoder.is_done() {
+                last.clear();
+                encode_last_chunk(decoder.trailers(), &mut last);
+                *self = BodyReader::Done;
+            }
+        } else {
+            self.transfer(input, &mut plain, Wire::Plain)?;
+        }
+        encode(encoder, &plain, self.is_done(), out, wire)?;
+        if self.is_done() && wire == Wire::Chunked {
+            out.extend_from_slice(&last);
+        }
+        Ok(())
+    }
+
     /// Bytes still to come as they are, where that is known and worth splicing.
     pub(super) fn fixed_left(&self) -> Option<u64> {
         match self {
@@ -133,6 +165,41 @@ pub(super) fn finish(out: &mut Vec<u8>, wire: Wire) {
     if wire == Wire::Chunked {
         out.extend_from_slice(crate::http::LAST_CHUNK);
     }
+}
+
+/// Ends an outgoing body that was encoded, and had no trailers.
+pub(super) fn finish_encoded(
+    encoder: &mut Encoder,
+    out: &mut Buffer,
+    wire: Wire,
+) -> Result<(), BadChunk> {
+    encode(encoder, &[], true, out, wire)?;
+    finish(out, wire);
+    Ok(())
+}
+
+fn encode(
+    encoder: &mut Encoder,
+    plain: &[u8],
+    is_last: bool,
+    out: &mut Buffer,
+    wire: Wire,
+) -> Result<(), BadChunk> {
+    let failed = |_| BadChunk {
+        reason: "compression",
+    };
+    let mut encoded = Buffer::take();
+    if !plain.is_empty() {
+        encoder
+            .write(plain, !is_last, &mut encoded)
+            .map_err(failed)?;
+    }
+    if is_last {
+        encoder.finish(&mut encoded).map_err(failed)?;
+    }
+    let count = encoded.len();
+    move_data(&mut encoded, count, out, wire);
+    Ok(())
 }
 
 fn move_data(input: &mut Buffer, count: usize, out: &mut Buffer, wire: Wire) {

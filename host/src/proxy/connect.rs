@@ -5,10 +5,12 @@
 
 use super::outcome::Stop;
 use crate::balance::PickError;
+use crate::http::ConnectionFacts;
 use crate::net::stream::Stream;
 use crate::net::timer::Timer;
 use crate::upstream::{
     Cluster, Counted, DialError, Dialled, EndpointState, Place, View, Waiter, Wish, checkout, dial,
+    open_stream,
 };
 use std::future::Future;
 use std::pin::pin;
@@ -281,23 +283,28 @@ pub(super) enum NoConnection {
     PassedOver,
 }
 
-/// A connection to the endpoint: a pooled one that will do, or a new one. Uses the timer.
+/// A connection to the endpoint: a pooled one that will do, or a new one, for the downstream of `facts`. Uses the timer.
+///
+/// A stream of a connection that carries many will always do: an endpoint that closes such a connection says which streams it has not
+/// begun to serve.
 pub(super) async fn connect(
     cluster: &Cluster,
     endpoint: &Arc<EndpointState>,
     reuse: Reuse,
+    facts: &ConnectionFacts,
     timer: &Timer,
 ) -> Result<Dialled, NoConnection> {
     let pooled = match reuse {
+        _ if cluster.transport.http2.is_some() => open_stream(cluster, endpoint),
         Reuse::No => None,
-        Reuse::Recent => checkout(endpoint, false),
-        Reuse::Any => checkout(endpoint, true),
+        Reuse::Recent => checkout(cluster, endpoint, false),
+        Reuse::Any => checkout(cluster, endpoint, true),
     };
     if let Some(dialled) = pooled {
         return Ok(dialled);
     }
     let _pending = count_pending(cluster).map_err(NoConnection::Stop)?;
-    match dial(cluster, endpoint, timer).await {
+    match dial(cluster, endpoint, facts, timer).await {
         Ok(dialled) => Ok(dialled),
         Err(error) => {
             endpoint.report(&cluster.name, "connecting failed", &error);

@@ -3,6 +3,7 @@
 use crate::http::ConnectionFacts;
 use crate::net::buffer::Buffer;
 use crate::net::copy::Moved;
+use crate::net::prefixed::Prefixed;
 use crate::net::stream::Stream;
 use crate::net::timer::Timer;
 use crate::snapshot::Bound;
@@ -21,7 +22,7 @@ const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 /// How many bytes are thrown away meanwhile.
 const LINGER_BYTES_MAX: usize = 256 * 1024;
 
-/// A downstream connection.
+/// A downstream connection, or one stream of it where it carries several at once.
 #[derive(Debug)]
 pub struct Connection {
     pub stream: Stream,
@@ -30,6 +31,18 @@ pub struct Connection {
 }
 
 impl Connection {
+    pub fn new(
+        stream: Stream,
+        facts: Arc<ConnectionFacts>,
+        register: Rc<Registration>,
+    ) -> Connection {
+        Connection {
+            stream,
+            facts,
+            register,
+        }
+    }
+
     /// The one timer of whatever this connection waits for now.
     pub fn timer(&self) -> &Timer {
         self.register.timer()
@@ -37,7 +50,7 @@ impl Connection {
 
     /// The configuration that the next unit of work runs under. One load per request.
     pub fn current(&self) -> Rc<Bound> {
-        self.register.connections.current()
+        self.register.current()
     }
 
     /// Whether no further request may begin on it.
@@ -66,6 +79,14 @@ impl Connection {
         self.facts
             .upstream_bytes
             .fetch_add(count as u64, Ordering::Relaxed);
+    }
+
+    /// Lets the connection go on from `bytes`, which were read off it already.
+    pub fn unread(self, bytes: Vec<u8>) -> Connection {
+        Connection {
+            stream: Prefixed::new(bytes, self.stream),
+            ..self
+        }
     }
 
     /// Closes so that the peer can read the answer: closing a socket that has unread bytes resets it, which may destroy what the peer has
@@ -105,7 +126,7 @@ pub struct Connections {
 /// What a drain needs of a connection.
 struct Handle {
     timer: Timer,
-    /// It waits for a request and may be closed at any moment.
+    /// It waits, and looks whether it is to be drained when its timer is let expire.
     idle: Cell<bool>,
     task: Cell<Option<AbortHandle>>,
 }
@@ -199,6 +220,16 @@ impl Registration {
     /// The connection's timer.
     pub fn timer(&self) -> &Timer {
         &self.handle.timer
+    }
+
+    /// A place for one more, in the same register.
+    pub fn beside(&self) -> Rc<Registration> {
+        self.connections.register()
+    }
+
+    /// The configuration in force now.
+    pub fn current(&self) -> Rc<Bound> {
+        self.connections.current()
     }
 
     /// Whether the connection is to be closed after what it does now.

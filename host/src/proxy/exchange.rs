@@ -7,7 +7,9 @@ use super::context::RequestContext;
 use super::outcome::{Outcome, Stop};
 use super::response::{self, Delivered, Delivery, NoAnswer};
 use crate::http::ConnectionFacts;
+use crate::http2::client::is_not_processed;
 use crate::net::buffer::Buffer;
+use crate::net::stream::{ReadHalf, WriteHalf};
 use crate::net::timer::Timer;
 use crate::upstream::Dialled;
 use std::cell::Cell;
@@ -15,8 +17,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::io::AsyncReadExt;
 
 /// Sends what is in hand, then the rest of the body while the response already comes. Sets `sent` once the upstream has been given the
 /// whole request.
@@ -39,8 +40,9 @@ pub(super) async fn exchange(
     connection.timer().set(step.timeout);
     let register = &connection.register;
     let timer = register.timer();
-    let first_sent = match timer.within(dialled.stream.write_all(out)).await {
+    let first_sent = match timer.within(dialled.stream.send(out)).await {
         Ok(Ok(())) => true,
+        Ok(Err(error)) if is_not_processed(&error) => return Err(NoAnswer::NotProcessed),
         Ok(Err(_)) if dialled.reused => return Err(NoAnswer::Lost),
         // The endpoint may have answered before it stopped reading, so its answer is looked for all the same.
         Ok(Err(_)) => false,
@@ -108,12 +110,17 @@ async fn upload(
             response_timer.clear();
         }
         body_timer.set(body.timeout);
-        match body_timer.within(from.read_buf(&mut **input)).await {
-            Ok(Ok(0) | Err(_)) => return Err(Stop::DownstreamAborted),
-            Ok(Ok(count)) => facts
+        let read = match body_timer.within(from.read_buf(&mut **input)).await {
+            Ok(read) => read,
+            // A stream that is answered already may be silent in this direction: the answer's timeouts hold.
+            Err(_) if responding.get().is_some() => from.read_buf(&mut **input).await,
+            Err(_) => return Err(Stop::BodyTimeout),
+        };
+        match read {
+            Ok(0) | Err(_) => return Err(Stop::DownstreamAborted),
+            Ok(count) => facts
                 .downstream_bytes
                 .fetch_add(count as u64, Ordering::Relaxed),
-            Err(_) => return Err(Stop::BodyTimeout),
         };
         out.clear();
         body.transfer(input, &mut out)?;
@@ -122,7 +129,7 @@ async fn upload(
             response_timer.set(step.timeout);
         }
         body_timer.set(step.target.timeouts.response);
-        match body_timer.within(to.write_all(&out)).await {
+        match body_timer.within(to.send(&out)).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) | Err(_) => return Ok(()),
         }

@@ -8,7 +8,8 @@ use super::connection::Connection;
 use super::context::RequestContext;
 use super::response::{self, NoAnswer};
 use super::retry::Failure;
-use crate::http::{Parsed, ResponseHead, parse_response};
+use crate::http::{ConnectionFacts, Parsed, ResponseHead, parse_response};
+use crate::http2::client::is_not_processed;
 use crate::net::buffer::Buffer;
 use crate::net::timer::Timer;
 use crate::upstream::{Dialled, Place, Verdict};
@@ -17,7 +18,7 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 
 /// Interim responses that are passed over for one attempt.
 const INTERIM_MAX: u32 = 16;
@@ -58,7 +59,8 @@ pub(super) async fn race(
             is_over.set(true);
             answer
         };
-        let other = second(step, out, &method, ask, first_endpoint.id());
+        let facts = &*connection.facts;
+        let other = second(step, out, &method, ask, first_endpoint.id(), facts);
         better(step, connection, one, other).await?
     };
     let cluster = &step.target.cluster;
@@ -80,6 +82,7 @@ async fn second(
     method: &str,
     ask: &Ask,
     first: u64,
+    facts: &ConnectionFacts,
 ) -> Result<Answered, NoAnswer> {
     let began = Instant::now();
     let timer = Timer::new();
@@ -104,7 +107,7 @@ async fn second(
     step.tries.count();
     let endpoint = place.endpoint().clone();
     step.second.set(Some(endpoint.id()));
-    match connect(cluster, &endpoint, Reuse::No, &timer).await {
+    match connect(cluster, &endpoint, Reuse::No, facts, &timer).await {
         Ok(dialled) => {
             let left = step.left.saturating_sub(began.elapsed());
             timer.set(step.target.attempt_timeout(left));
@@ -184,7 +187,7 @@ async fn exchange(
     head: &mut ResponseHead,
 ) -> Result<(), NoAnswer> {
     let stream = &mut of.dialled.stream;
-    stream.write_all(out).await.map_err(|_| NoAnswer::Lost)?;
+    stream.send(out).await.map_err(|_| NoAnswer::Lost)?;
     let mut interim = 0;
     loop {
         if !input.is_empty() {
@@ -210,6 +213,7 @@ async fn exchange(
             }
         }
         match stream.read_buf(&mut **input).await {
+            Err(error) if is_not_processed(&error) => return Err(NoAnswer::NotProcessed),
             Ok(0) | Err(_) if input.is_empty() => return Err(NoAnswer::Lost.after(interim)),
             Ok(0) | Err(_) => return Err(NoAnswer::Cut),
             Ok(_) => {}

@@ -8,12 +8,14 @@ use super::attempt::{self, Target, Timeouts};
 use super::body::RequestBody;
 use super::connection::Connection;
 use super::context::{LentContext, RequestContext};
-use super::forwarded;
 use super::local_reply::{self, Answer};
 use super::outcome::{Outcome, Stop};
+use super::{forwarded, grpc, http2};
 use crate::filter::{self, Halt};
-use crate::http::{Parsed, TargetForm, parse_request};
+use crate::http::{Exchange, Parsed, TargetForm, parse_request};
 use crate::net::buffer::Buffer;
+use crate::net::stream::Stream;
+use crate::net::timer::Timer;
 use crate::observe::access;
 use crate::snapshot::{Action, Bound, HttpListener, Protocol, Route};
 use crate::upstream::Cluster;
@@ -21,12 +23,14 @@ use futures_util::FutureExt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// How long a connection that was accepted while draining has for its first byte.
 const DRAINING_PATIENCE: Duration = Duration::from_secs(1);
 /// How long it takes at most to hear of what has arrived already on a connection that is idle when draining begins.
 const DRAINING_GRACE: Duration = Duration::from_millis(100);
+/// How long a client may take to hear that it is wrong here.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What becomes of the downstream connection after a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +40,8 @@ pub(super) enum Next {
     Close,
     /// As [`Next::Close`], while the downstream may still be sending: it is to read the answer first.
     Linger,
+    /// It begins as HTTP/2 does.
+    Http2,
 }
 
 /// How a request ended.
@@ -57,13 +63,44 @@ pub(super) struct Way {
 
 /// Serves a connection until one side has had enough. An idle connection holds no buffer and no request state.
 pub async fn serve_connection(mut connection: Connection) {
+    let tls = connection.facts.tls.as_deref();
+    if tls.is_some_and(|tls| tls.alpn.as_deref() == Some("h2")) {
+        return Box::pin(http2::serve_connection(connection)).await;
+    }
+    let mut input = None;
     while wait_for_request(&connection).await {
-        match Box::pin(serve_requests(&mut connection)).await {
+        match Box::pin(serve_requests(&mut connection, &mut input)).await {
             Next::Keep => {}
             Next::Close => break,
             Next::Linger => return connection.linger().await,
+            Next::Http2 => {
+                let read = input.take().map_or(Vec::new(), |input| input.to_vec());
+                return Box::pin(http2::serve_connection(connection.unread(read))).await;
+            }
         }
     }
+}
+
+/// Serves one stream of an HTTP/2 connection, which carries one request.
+pub(super) async fn serve_stream(mut connection: Connection) {
+    // However it goes on with the connection, the stream is over.
+    let _ = Box::pin(serve_requests(&mut connection, &mut None)).await;
+}
+
+/// Tells a client that speaks plain HTTP to a listener with TLS what is wrong. What it has sent is not read.
+pub async fn refuse_plain(mut stream: Stream, timer: &Timer) {
+    const ANSWER: &str = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 54\r\nConnection: close\r\n\r\nplain HTTP was sent to a port that expects HTTPS (TLS)\n";
+    timer.set(REFUSAL_TIMEOUT);
+    let refused = async {
+        stream.send(ANSWER.as_bytes()).await?;
+        stream.shutdown().await?;
+        // Closing with bytes unread would be a reset, and the client might not see the answer.
+        let mut rest = Buffer::take();
+        let _ = stream.read_buf(&mut *rest).await?;
+        std::io::Result::Ok(())
+    };
+    // However it ends, the connection is closed.
+    let _ = timer.within(refused).await;
 }
 
 /// False when none will come: the idle time is over, the connection failed, or it is to be drained.
@@ -96,7 +133,9 @@ async fn becomes_readable(connection: &Connection, patience: Duration) -> Option
 }
 
 /// Serves requests, pipelined ones in order, until none has begun to arrive.
-async fn serve_requests(connection: &mut Connection) -> Next {
+///
+/// Where the connection turns out to be HTTP/2, what was read of it is left in `rest`.
+async fn serve_requests(connection: &mut Connection, rest: &mut Option<Buffer>) -> Next {
     let mut input = Buffer::take();
     let mut arrived = match connection.stream.read_buf(&mut *input).now_or_never() {
         // A connection that was just accepted counts as readable before anything is there.
@@ -111,6 +150,13 @@ async fn serve_requests(connection: &mut Connection) -> Next {
         let Protocol::Http(http) = &bound.listener.protocol else {
             return Next::Close;
         };
+        if http2::may_begin(&input)
+            && http.http2.is_some()
+            && http2::is_preface(connection, http, &mut input).await
+        {
+            *rest = Some(input);
+            return Next::Http2;
+        }
         let next = match read_head(connection, http, &mut input, &mut ctx).await {
             Ok(true) => serve_request(connection, bound, &mut input, ctx).await,
             Ok(false) => return Next::Close,
@@ -132,7 +178,7 @@ async fn serve_requests(connection: &mut Connection) -> Next {
         match next {
             Next::Keep if connection.is_draining() => return Next::Close,
             Next::Keep => {}
-            Next::Close | Next::Linger => return next,
+            Next::Close | Next::Linger | Next::Http2 => return next,
         }
         if input.is_empty() {
             return Next::Keep;
@@ -229,9 +275,12 @@ fn plan(
         return Err(Answer::plain(Stop::ConnectRefused));
     }
     body.check_length().map_err(Answer::plain)?;
+    if is_misdirected(ctx.exchange()) {
+        return Err(Answer::plain(Stop::Misdirected));
+    }
     let (matcher, route) = http
         .routes
-        .find(&ctx.exchange().request)
+        .find(ctx.exchange())
         .ok_or(Answer::plain(Stop::NoRoute))?;
     way.route = Some(route.clone());
     forwarded::apply(ctx.exchange_mut(), &http.trust_forwarded);
@@ -250,8 +299,11 @@ fn plan(
         } => return Err(local_reply::respond(ctx, matcher, *status, body, headers)),
     };
     way.cluster = Some(cluster.clone());
+    let response = route.response_timeout.unwrap_or(cluster.response_timeout);
+    let deadline = grpc::deadline(&ctx.exchange().request);
     let timeouts = Timeouts {
-        response: route.response_timeout.unwrap_or(cluster.response_timeout),
+        answer: deadline.map_or(response, |deadline| deadline.min(response)),
+        response,
         downstream_idle: bound.listener.idle_timeout,
         tunnel: http.tunnel_timeout,
     };
@@ -261,6 +313,17 @@ fn plan(
         timeouts,
         limits: http.limits,
     })
+}
+
+/// Whether the request is for a host that the TLS connection is not: neither the name that was asked for in the handshake nor one that the
+/// certificate is for (RFC 9110 section 7.4). Otherwise a client could pass by what is decided from the name of the handshake.
+fn is_misdirected(exchange: &Exchange) -> bool {
+    let Some(tls) = &exchange.connection.tls else {
+        return false;
+    };
+    let host = exchange.request.host();
+    let is_other = |sni: &str| !host.is_empty() && sni != host && !tls.serves(host);
+    tls.sni.as_deref().is_some_and(is_other)
 }
 
 fn halted(ctx: &mut RequestContext, halt: Halt) -> Answer {
@@ -330,6 +393,8 @@ fn finish(connection: &Connection, way: &Way, ctx: &RequestContext, ended: Ended
             .map(|bond| bond.binding.state.as_str())
             .unwrap_or_default(),
         affinity_issued: bond.map(|bond| bond.issued.as_str()).unwrap_or_default(),
+        protocol: exchange.protocol(),
+        tls: exchange.connection.tls.as_deref(),
         method: exchange.request.method(),
         host: exchange.request.host(),
         target: exchange.request.target(),

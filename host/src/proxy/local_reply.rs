@@ -2,6 +2,7 @@
 
 use super::connection::Connection;
 use super::context::RequestContext;
+use super::grpc;
 use super::http::{Ended, Next};
 use super::outcome::{Outcome, Stop};
 use crate::config::{RouteMatch, Template};
@@ -11,7 +12,6 @@ use crate::net::buffer::Buffer;
 use crate::route::{Captures, TemplateFacts, matched_path, render};
 use std::cell::RefCell;
 use std::time::{SystemTime, UNIX_EPOCH};
-use tokio::io::AsyncWriteExt;
 
 /// An answer to give instead of an upstream's.
 #[derive(Debug)]
@@ -91,6 +91,7 @@ fn text(status: u16) -> &'static str {
         408 => "request timeout\n",
         413 => "content too large\n",
         414 => "uri too long\n",
+        421 => "misdirected request\n",
         431 => "request header fields too large\n",
         501 => "not implemented\n",
         502 => "bad gateway\n",
@@ -182,12 +183,15 @@ pub(super) async fn send(
     } else {
         next
     };
+    if grpc::answer(ctx.exchange_mut(), answer.outcome) {
+        answer.body.clear();
+    }
     let status = ctx.exchange().response.status();
     let out = serialise(ctx.exchange_mut(), &answer.body, next == Next::Keep);
     let idle = connection.current().listener.idle_timeout;
     connection.timer().set(idle);
     let timer = connection.register.timer();
-    let sent = timer.within(connection.stream.write_all(&out)).await;
+    let sent = timer.within(connection.stream.send(&out)).await;
     connection.count_sent(out.len());
     if !matches!(sent, Ok(Ok(()))) {
         return Ended {

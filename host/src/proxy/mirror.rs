@@ -7,16 +7,18 @@ use super::attempt::Target;
 use super::body::{BodyReader, RequestBody, Wire};
 use super::connect::{Ask, NoConnection, Reuse, connect, count_request, take_at_once};
 use super::retry::{Failure, Tries};
-use crate::http::{BodyLength, Exchange, Limits, Parsed, ResponseHead, parse_response};
+use crate::http::{
+    BodyLength, ConnectionFacts, Exchange, Limits, Parsed, ResponseHead, parse_response,
+};
 use crate::net::buffer::Buffer;
 use crate::net::timer::Timer;
 use crate::snapshot::Mirror;
-use crate::upstream::{Cluster, Dialled, Place, Verdict, pool};
+use crate::upstream::{Cluster, Dialled, Place, Verdict};
 use std::cell::Cell;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 
 /// Copies under way at once in a worker; beyond it requests are not mirrored.
 const UNDER_WAY_MAX: usize = 1024;
@@ -38,6 +40,7 @@ pub(super) struct Order {
     method: String,
     limits: Limits,
     body_bytes_max: u64,
+    facts: Arc<ConnectionFacts>,
 }
 
 impl Order {
@@ -63,6 +66,7 @@ impl Order {
             method: exchange.request.method().to_owned(),
             limits: target.limits,
             body_bytes_max: *body_bytes_max,
+            facts: exchange.connection.clone(),
         })
     }
 
@@ -127,7 +131,7 @@ async fn send(order: &Order, copy: Vec<u8>) {
     let Ok(_counted) = count_request(cluster) else {
         return;
     };
-    let dialled = match connect(cluster, place.endpoint(), Reuse::Any, &timer).await {
+    let dialled = match connect(cluster, place.endpoint(), Reuse::Any, &order.facts, &timer).await {
         Ok(dialled) => dialled,
         // It has been logged.
         Err(NoConnection::Stop(stop)) => {
@@ -148,8 +152,9 @@ async fn send(order: &Order, copy: Vec<u8>) {
     };
     match exchange.run(&copy, &place, began).await {
         Some(true) => {
-            let Dialled { stream, counts, .. } = exchange.dialled;
-            pool::put(place.endpoint(), stream, counts, cluster.idle_timeout);
+            exchange
+                .dialled
+                .give_back(place.endpoint(), cluster.idle_timeout);
         }
         Some(false) => {}
         // An old connection that was being closed says nothing about the endpoint.
@@ -170,7 +175,7 @@ impl Copied<'_> {
     async fn run(&mut self, copy: &[u8], place: &Place, began: Instant) -> Option<bool> {
         let cluster = &self.order.cluster;
         self.timer.set(cluster.response_timeout);
-        let written = self.timer.within(self.dialled.stream.write_all(copy)).await;
+        let written = self.timer.within(self.dialled.stream.send(copy)).await;
         written.ok()?.ok()?;
         let mut input = Buffer::take();
         self.read_head(&mut input).await?;

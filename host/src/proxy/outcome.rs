@@ -30,6 +30,8 @@ pub enum Stop {
     BadRequest { status: u16 },
     /// CONNECT: this is no forward proxy.
     ConnectRefused,
+    /// The TLS connection is for another host.
+    Misdirected,
     /// The head did not arrive in time.
     HeadTimeout,
     /// The body is larger than the listener allows.
@@ -93,6 +95,7 @@ impl Stop {
         match self {
             Stop::BadRequest { .. } => "bad-request",
             Stop::ConnectRefused => "connect-refused",
+            Stop::Misdirected => "misdirected",
             Stop::HeadTimeout => "head-timeout",
             Stop::BodyTooLarge => "body-too-large",
             Stop::BadBody => "bad-body",
@@ -121,6 +124,7 @@ impl Stop {
         match self {
             Stop::BadRequest { status } | Stop::FilterReply { status } => Some(status),
             Stop::ConnectRefused => Some(405),
+            Stop::Misdirected => Some(421),
             Stop::HeadTimeout | Stop::BodyTimeout => Some(408),
             Stop::BodyTooLarge => Some(413),
             Stop::BadBody => Some(400),
@@ -150,6 +154,7 @@ impl Stop {
             | Stop::FilterClose
             | Stop::DownstreamAborted => true,
             Stop::NoRoute
+            | Stop::Misdirected
             | Stop::FilterReply { .. }
             | Stop::FilterFault
             | Stop::NoEndpoint

@@ -1,23 +1,29 @@
 //! The response on its way back: head, interim heads, response filters, body.
 
 use super::attempt::Target;
-use super::body::{BodyReader, Wire, finish};
+use super::body::{BodyReader, Wire, finish, finish_encoded};
 use super::connection::Registration;
 use super::context::RequestContext;
+use super::grpc;
 use super::outcome::{Outcome, Stop};
 use super::retry::Tries;
+use crate::compress::{self, Encoder};
 use crate::filter::{Body, Passed};
-use crate::http::{BodyLength, Parsed, Version, downstream_body, parse_response, write_response};
+use crate::http::{
+    BodyLength, Exchange, Parsed, Version, downstream_body, parse_response, write_response,
+};
+use crate::http2::client::is_not_processed;
 use crate::net::buffer::Buffer;
 use crate::net::copy::{BULK_BYTES, Splicer};
+use crate::net::stream::{ReadHalf, WriteHalf};
 use crate::net::timer::Timer;
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadBuf};
-use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
 
 /// Interim responses passed on for one request; an upstream that sends more is broken.
 const INTERIM_MAX: u32 = 16;
@@ -27,6 +33,8 @@ const INTERIM_MAX: u32 = 16;
 pub(super) enum NoAnswer {
     /// The connection ended before the first byte of it.
     Lost,
+    /// The endpoint says that it has not begun to serve the request.
+    NotProcessed,
     /// It ended within the head.
     Cut,
     Invalid,
@@ -54,7 +62,7 @@ impl NoAnswer {
 
     pub(super) fn stop(self) -> Stop {
         match self {
-            NoAnswer::Lost | NoAnswer::Cut => Stop::UpstreamReset,
+            NoAnswer::Lost | NoAnswer::Cut | NoAnswer::NotProcessed => Stop::UpstreamReset,
             NoAnswer::Invalid => Stop::UpstreamInvalid,
             NoAnswer::Timeout => Stop::ResponseTimeout,
             NoAnswer::DownstreamGone => Stop::DownstreamAborted,
@@ -170,6 +178,9 @@ async fn read_head(
         }
         let read = unless_gone(watched, upstream.read_buf(&mut **input));
         match timer.within(read).await {
+            Ok(Some(Err(error))) if is_not_processed(&error) => {
+                return Err(NoAnswer::NotProcessed);
+            }
             Ok(Some(Ok(0) | Err(_))) => {
                 return Err(if input.is_empty() {
                     NoAnswer::Lost
@@ -197,11 +208,10 @@ async fn unless_gone<T>(
         let Some(downstream) = watched else {
             return Poll::Pending;
         };
-        let mut byte = [0];
-        match downstream.poll_peek(cx, &mut ReadBuf::new(&mut byte)) {
+        match downstream.poll_closed(cx) {
             Poll::Pending => Poll::Pending,
-            Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(None),
-            Poll::Ready(Ok(_)) => {
+            Poll::Ready(true) => Poll::Ready(None),
+            Poll::Ready(false) => {
                 *watched = None;
                 Poll::Pending
             }
@@ -272,8 +282,13 @@ pub(super) async fn deliver(
         }
         Passed::Close => return Err(NoAnswer::FilterClosed),
     }
+    let mut encoder = encoder(ctx.exchange_mut(), target);
     let version = ctx.exchange().request.version();
-    let (framing, can_persist) = downstream_body(upstream_body, version);
+    let outgoing = match encoder {
+        Some(_) => BodyLength::Chunked,
+        None => upstream_body,
+    };
+    let (framing, can_persist) = downstream_body(outgoing, version);
     let keep = can_persist && !register.is_draining() && ctx.exchange().request.keep_alive();
     let mut out = Buffer::take();
     write_response(&ctx.exchange().response, framing, keep, version, &mut out);
@@ -288,6 +303,7 @@ pub(super) async fn deliver(
         out,
         &mut reader,
         wire,
+        encoder.as_deref_mut(),
         ctx,
         target,
     )
@@ -303,6 +319,17 @@ pub(super) async fn deliver(
     Ok(Delivery { status, delivered })
 }
 
+/// What compresses the body, where the route says so and the client and the response allow it.
+fn encoder(exchange: &mut Exchange, target: &Target) -> Option<Box<Encoder>> {
+    let settings = target.route.compress.as_ref()?;
+    let mut accepted = Vec::new();
+    let request = &exchange.request;
+    let says = request.fields().joined(b"accept-encoding", &mut accepted);
+    let accepted = says.then_some(&accepted[..]);
+    let response = &mut exchange.response;
+    compress::begin(settings, accepted, request.method(), response).map(Box::new)
+}
+
 /// Sends head and body; the first part of the body goes with the head.
 #[expect(
     clippy::too_many_arguments,
@@ -316,17 +343,16 @@ async fn body(
     mut out: Buffer,
     reader: &mut BodyReader,
     wire: Wire,
+    mut encoder: Option<&mut Encoder>,
     ctx: &mut RequestContext,
     target: &Target,
 ) -> Result<(), Outcome> {
     if !input.is_empty() {
         let mut first_part = Buffer::take();
-        reader
-            .transfer(input, &mut first_part, wire)
-            .map_err(|_| Outcome::UpstreamAborted)?;
+        transfer(reader, input, &mut first_part, wire, &mut encoder)?;
         out.extend_from_slice(&first_part);
     } else if reader.is_done() && wire == Wire::Chunked {
-        finish(&mut out, wire);
+        end(&mut out, wire, &mut encoder)?;
     }
     loop {
         send(downstream, timer, &out, ctx, target).await?;
@@ -336,22 +362,44 @@ async fn body(
         out.clear();
         // Without a descriptor for a pipe the bytes go through the buffer.
         if wire == Wire::Plain
+            && encoder.is_none()
             && reader.fixed_left().is_some_and(|left| left >= BULK_BYTES)
+            && let (Some(from), Some(to)) = (upstream.as_tcp(), downstream.as_tcp())
             && let Ok(splicer) = Splicer::take()
         {
-            splice(upstream, downstream, timer, reader, ctx, target, splicer).await?;
+            splice(from, to, timer, reader, ctx, target, splicer).await?;
             continue;
         }
         timer.set(target.timeouts.response);
         match timer.within(upstream.read_buf(&mut **input)).await {
-            Ok(Ok(0)) if reader.end() => finish(&mut out, wire),
+            Ok(Ok(0)) if reader.end() => end(&mut out, wire, &mut encoder)?,
             Ok(Ok(0) | Err(_)) => return Err(Outcome::UpstreamAborted),
-            Ok(Ok(_)) => {
-                reader
-                    .transfer(input, &mut out, wire)
-                    .map_err(|_| Outcome::UpstreamAborted)?;
-            }
+            Ok(Ok(_)) => transfer(reader, input, &mut out, wire, &mut encoder)?,
             Err(_) => return Err(Outcome::UpstreamStalled),
+        }
+    }
+}
+
+fn transfer(
+    reader: &mut BodyReader,
+    input: &mut Buffer,
+    out: &mut Buffer,
+    wire: Wire,
+    encoder: &mut Option<&mut Encoder>,
+) -> Result<(), Outcome> {
+    let moved = match encoder {
+        Some(encoder) => reader.transfer_encoded(input, out, wire, encoder),
+        None => reader.transfer(input, out, wire).map(|_| ()),
+    };
+    moved.map_err(|_| Outcome::UpstreamAborted)
+}
+
+fn end(out: &mut Buffer, wire: Wire, encoder: &mut Option<&mut Encoder>) -> Result<(), Outcome> {
+    match encoder {
+        Some(encoder) => finish_encoded(encoder, out, wire).map_err(|_| Outcome::UpstreamAborted),
+        None => {
+            finish(out, wire);
+            Ok(())
         }
     }
 }
@@ -367,7 +415,7 @@ async fn send(
         return Ok(());
     }
     timer.set(target.timeouts.downstream_idle);
-    match timer.within(downstream.write_all(out)).await {
+    match timer.within(downstream.send(out)).await {
         Ok(Ok(())) => {
             ctx.count_sent(out.len());
             Ok(())
@@ -378,8 +426,8 @@ async fn send(
 
 /// The bulk of a plain body of known length, without bringing it into user space.
 async fn splice(
-    upstream: &ReadHalf<'_>,
-    downstream: &WriteHalf<'_>,
+    upstream: &TcpStream,
+    downstream: &TcpStream,
     timer: &Timer,
     reader: &mut BodyReader,
     ctx: &mut RequestContext,
@@ -388,13 +436,13 @@ async fn splice(
 ) -> Result<(), Outcome> {
     while let Some(left) = reader.fixed_left() {
         timer.set(target.timeouts.response);
-        let count = match timer.within(splicer.fill(upstream.as_ref(), left)).await {
+        let count = match timer.within(splicer.fill(upstream, left)).await {
             Ok(Ok(0) | Err(_)) => return Err(Outcome::UpstreamAborted),
             Ok(Ok(count)) => count,
             Err(_) => return Err(Outcome::UpstreamStalled),
         };
         timer.set(target.timeouts.downstream_idle);
-        match timer.within(splicer.empty(downstream.as_ref())).await {
+        match timer.within(splicer.empty(downstream)).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) | Err(_) => return Err(Outcome::DownstreamAborted),
         }
@@ -417,6 +465,8 @@ async fn replace(
     target: &Target,
     stop: Stop,
 ) -> Result<Delivery, NoAnswer> {
+    let is_grpc = grpc::answer(ctx.exchange_mut(), Outcome::Stopped(stop));
+    let body = if is_grpc { &[] } else { body };
     let exchange = ctx.exchange();
     let keep = !register.is_draining() && exchange.request.keep_alive();
     let status = exchange.response.status();

@@ -36,6 +36,8 @@ pub(super) struct Tries<'t> {
     /// How much may be.
     kept_bytes_max: u64,
     overflowed: Cell<bool>,
+    /// Something of the body was sent after the first part.
+    sent_more: Cell<bool>,
 }
 
 /// Why an attempt had no answer.
@@ -45,6 +47,8 @@ pub(super) enum Failure {
     Connect(Stop),
     /// A reused connection ended before the first byte of an answer.
     Stale,
+    /// The endpoint has said that it did not begin to serve the request.
+    NotProcessed,
     Reset(Stop),
     TimedOut,
     /// An answer that the policy does not take, with a retry taken from the budget already.
@@ -71,6 +75,7 @@ impl Failure {
     pub(super) fn of(no_answer: NoAnswer, reused: bool) -> Failure {
         match no_answer {
             NoAnswer::Lost if reused => Failure::Stale,
+            NoAnswer::NotProcessed => Failure::NotProcessed,
             NoAnswer::Lost | NoAnswer::Cut | NoAnswer::EndpointDown => {
                 Failure::Reset(no_answer.stop())
             }
@@ -95,6 +100,7 @@ impl Failure {
             Failure::TimedOut => Some(Verdict::TimedOut),
             Failure::Connect(_)
             | Failure::Stale
+            | Failure::NotProcessed
             | Failure::Reset(_)
             | Failure::Status
             | Failure::Final(_) => None,
@@ -129,6 +135,7 @@ impl<'t> Tries<'t> {
             sent_at: Cell::new(None),
             kept: RefCell::default(),
             overflowed: Cell::new(false),
+            sent_more: Cell::new(false),
         }
     }
 
@@ -174,10 +181,16 @@ impl<'t> Tries<'t> {
             && self.kept_bytes.get() <= self.policy.body_bytes_max
     }
 
+    /// Whether everything sent is in hand.
+    fn is_in_hand(&self) -> bool {
+        !self.sent_more.get() || !self.overflowed.get()
+    }
+
     /// Keeps a part of the body that is being sent, as long as it may have to be sent again. `bytes` is what has come of the body by now,
     /// out of its framing; the first part of it is kept elsewhere, and counts.
     pub(super) fn keep(&self, part: &[u8], bytes: u64) {
         self.kept_bytes.set(bytes);
+        self.sent_more.set(self.sent_more.get() || !part.is_empty());
         if bytes > self.kept_bytes_max {
             self.overflowed.set(true);
             *self.kept.borrow_mut() = Vec::new();
@@ -234,7 +247,12 @@ impl<'t> Tries<'t> {
                 self.take_back();
                 Then::Reconnect
             }
-            Failure::Stale => Then::Stop(Stop::UpstreamReset),
+            // Whatever the method: it is as if nothing had been sent (RFC 9113 section 8.7).
+            Failure::NotProcessed if self.is_in_hand() && !self.stale.replace(true) => {
+                self.take_back();
+                Then::Reconnect
+            }
+            Failure::Stale | Failure::NotProcessed => Then::Stop(Stop::UpstreamReset),
             Failure::Connect(Stop::ConnectFailed | Stop::ConnectTimeout)
                 if on.connect_failure && self.has_more() && self.may_reconnect() =>
             {

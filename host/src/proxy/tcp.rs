@@ -1,4 +1,5 @@
-//! The life of a TCP connection, in running order: take a place at an endpoint, connect, relay both ways, write the access line.
+//! The life of a TCP connection, in running order: find its route, if need be by the TLS hello, take a place at an endpoint, connect, relay both
+//! ways, write the access line.
 
 use super::attempt::unless_down;
 use super::connect::{
@@ -7,12 +8,13 @@ use super::connect::{
 use super::connection::Connection;
 use super::outcome::{Outcome, Stop};
 use super::retry::{Failure, Then, Tries};
-use super::tunnel;
+use super::{hello, tunnel};
 use crate::affinity::Binding;
+use crate::net::buffer::Buffer;
 use crate::net::copy::{Moved, relay};
 use crate::net::stream::Stream;
 use crate::observe::access;
-use crate::snapshot::{Bound, Protocol};
+use crate::snapshot::{Bound, Protocol, TcpRoute};
 use crate::upstream::{Cluster, Counted, Dialled, EndpointState, Place, Verdict, View};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -33,18 +35,27 @@ pub async fn serve_connection(mut connection: Connection, bound: Rc<Bound>) {
     let Protocol::Tcp(tcp) = &bound.listener.protocol else {
         return;
     };
-    let (cluster, priority) = (tcp.cluster.clone(), tcp.priority);
     let (idle, generation) = (bound.listener.idle_timeout, bound.snapshot.generation);
-    // A relay may last for days; it does not keep its generation alive.
-    drop(bound);
     let moved = Moved::default();
     let mut course = Course::default();
-    let outcome = match reach(&connection, &cluster, priority, &mut course).await {
+    let chosen = hello::choose(&mut connection, tcp).await;
+    let (route, first) = match chosen {
+        Some(chosen) => chosen,
+        None => {
+            connection.stream.reset_on_close();
+            let outcome = Outcome::Stopped(Stop::NoRoute);
+            return finish(&connection, None, &course, outcome, generation);
+        }
+    };
+    // A relay may last for days; it does not keep its generation alive.
+    drop(bound);
+    let cluster = route.cluster.clone();
+    let outcome = match reach(&connection, &cluster, route.priority, &mut course).await {
         Ok(reached) => {
             let endpoint = reached.place.endpoint().clone();
             let stream = reached.dialled.stream;
             let relayed = {
-                let mut relayed = Box::pin(carry(&mut connection, stream, idle, &moved));
+                let mut relayed = Box::pin(carry(&mut connection, stream, first, idle, &moved));
                 unless_down(&cluster, &endpoint, relayed.as_mut()).await
             };
             relayed.unwrap_or_else(|| {
@@ -58,7 +69,7 @@ pub async fn serve_connection(mut connection: Connection, bound: Rc<Bound>) {
         }
     };
     connection.count_relayed(&moved);
-    finish(&connection, &cluster, &course, outcome, generation);
+    finish(&connection, Some(&route), &course, outcome, generation);
 }
 
 /// A connection to an endpoint, with its places.
@@ -104,7 +115,15 @@ async fn reach(
         let endpoint = place.endpoint().clone();
         (course.attempts, course.endpoint) = (course.attempts + 1, Some(endpoint.clone()));
         let began = Instant::now();
-        let failure = match connect(cluster, &endpoint, Reuse::No, connection.timer()).await {
+        let failure = match connect(
+            cluster,
+            &endpoint,
+            Reuse::No,
+            &connection.facts,
+            connection.timer(),
+        )
+        .await
+        {
             Ok(dialled) => {
                 course.connect = Some(began.elapsed());
                 // A connection that was made is as good as an answer: nothing more is seen of it.
@@ -156,10 +175,19 @@ fn remember(cluster: &Cluster, view: &View, binding: Option<&Binding>, endpoint:
 async fn carry(
     connection: &mut Connection,
     mut upstream: Stream,
+    first: Option<Buffer>,
     idle: Duration,
     moved: &Moved,
 ) -> Outcome {
     let timer = connection.register.timer();
+    if let Some(first) = first {
+        timer.set(idle);
+        moved.from_downstream.set(first.len() as u64);
+        if !matches!(timer.within(upstream.send(&first)).await, Ok(Ok(()))) {
+            connection.stream.reset_on_close();
+            return Outcome::UpstreamAborted;
+        }
+    }
     let end = relay(&mut connection.stream, &mut upstream, timer, idle, moved).await;
     match tunnel::outcome(end) {
         Outcome::Tunnel => Outcome::Ok,
@@ -173,7 +201,7 @@ async fn carry(
 
 fn finish(
     connection: &Connection,
-    cluster: &Cluster,
+    route: Option<&TcpRoute>,
     course: &Course,
     outcome: Outcome,
     generation: u64,
@@ -186,7 +214,9 @@ fn finish(
     access::TcpLine {
         client: facts.peer,
         listener: &facts.listener,
-        cluster: &cluster.name,
+        route: route.map(|route| &*route.name).unwrap_or_default(),
+        cluster: route.map(|route| &*route.cluster.name).unwrap_or_default(),
+        tls: facts.tls.as_deref(),
         endpoint: endpoint
             .map(|endpoint| &*endpoint.label)
             .unwrap_or_default(),

@@ -6,7 +6,6 @@ use crate::net::buffer::Buffer;
 use crate::net::copy::{Moved, RelayEnd, relay};
 use crate::net::stream::Stream;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
 
 /// Relays until both sides have ended, one failed, or nothing moved for `idle`. `early` is what the upstream sent with
 /// its 101, `eager` what the downstream sent behind its request without waiting for it.
@@ -21,7 +20,7 @@ pub(super) async fn run(
     let timer = connection.register.timer();
     if !early.is_empty()
         && !matches!(
-            timer.within(connection.stream.write_all(&early)).await,
+            timer.within(connection.stream.send(&early)).await,
             Ok(Ok(()))
         )
     {
@@ -29,7 +28,7 @@ pub(super) async fn run(
     }
     connection.count_sent(early.len());
     drop(early);
-    if !eager.is_empty() && !matches!(timer.within(upstream.write_all(eager)).await, Ok(Ok(()))) {
+    if !eager.is_empty() && !matches!(timer.within(upstream.send(eager)).await, Ok(Ok(()))) {
         return Outcome::UpstreamAborted;
     }
     eager.clear();

@@ -7,5 +7,5 @@ mod table;
 mod template;
 
 pub use pattern::{Captures, host_matches, path_matches};
-pub use table::{RouteRequest, RouteTable, matched_path};
+pub use table::{RouteRequest, RouteTable, matched_path, sni_matches};
 pub use template::{TemplateFacts, render};

@@ -4,7 +4,7 @@
 //! cost does not grow with the number of routes of other hosts and paths; only wildcard, segment and regex routes are tried one by one.
 
 use super::pattern::{host_matches, path_matches};
-use crate::config::{HeaderMatch, HostPattern, PathPattern, RouteMatch};
+use crate::config::{ClientCertificateMatch, HeaderMatch, HostPattern, PathPattern, RouteMatch};
 use std::collections::HashMap;
 
 /// What routing reads of a request.
@@ -16,6 +16,10 @@ pub trait RouteRequest {
     fn path(&self) -> &str;
     /// Whether `test` holds for the value of some line of the header.
     fn header_matches(&self, name: &str, test: &mut dyn FnMut(&[u8]) -> bool) -> bool;
+    /// The name asked for in the TLS handshake, lower case.
+    fn sni(&self) -> Option<&str>;
+    /// Whether there is a client certificate that fits.
+    fn client_certificate_matches(&self, asked: &ClientCertificateMatch) -> bool;
 }
 
 /// Whether every kind of condition holds; of the values of one kind any will do, except headers, of which all must.
@@ -39,6 +43,16 @@ fn matches(matcher: &RouteMatch, request: &impl RouteRequest) -> bool {
             .headers
             .iter()
             .all(|header| header_holds(header, request))
+        && (matcher.snis.is_empty() || sni_matches(&matcher.snis, request.sni()))
+        && matcher
+            .client_certificate
+            .as_ref()
+            .is_none_or(|asked| request.client_certificate_matches(asked))
+}
+
+/// Whether a name is there and any of the patterns fits it.
+pub fn sni_matches(patterns: &[HostPattern], sni: Option<&str>) -> bool {
+    sni.is_some_and(|sni| patterns.iter().any(|pattern| host_matches(pattern, sni)))
 }
 
 fn header_holds(header: &HeaderMatch, request: &impl RouteRequest) -> bool {
@@ -215,6 +229,12 @@ mod tests {
             self.header
                 .is_some_and(|(header, value)| header == name && test(value.as_bytes()))
         }
+        fn sni(&self) -> Option<&str> {
+            Some("a.test")
+        }
+        fn client_certificate_matches(&self, asked: &ClientCertificateMatch) -> bool {
+            asked.subjects == ["CN=a"]
+        }
     }
 
     fn host_pattern(text: &str) -> HostPattern {
@@ -261,7 +281,30 @@ mod tests {
                 })
                 .into_iter()
                 .collect(),
+            ..RouteMatch::default()
         }
+    }
+
+    #[test]
+    fn the_handshake_may_be_asked_for() {
+        let certificate = |subject: &str| ClientCertificateMatch {
+            subjects: vec![subject.to_owned()],
+            ..ClientCertificateMatch::default()
+        };
+        let named = |sni: &str, subject: Option<&str>| RouteMatch {
+            snis: vec![host_pattern(sni)],
+            client_certificate: subject.map(certificate),
+            ..RouteMatch::default()
+        };
+        let table = RouteTable::new(vec![
+            (named("b.test", None), 0),
+            (named("*.test", Some("CN=b")), 1),
+            (named("a.test", Some("CN=a")), 2),
+        ]);
+        let found = table.find(&request("GET", "x", "/"));
+        assert_eq!(found.map(|(_, number)| *number), Some(2));
+        assert!(sni_matches(&[host_pattern("*.test")], Some("a.test")));
+        assert!(!sni_matches(&[host_pattern("*.test")], None));
     }
 
     fn request(method: &'static str, host: &str, path: &str) -> Request {

@@ -3,7 +3,7 @@
 use super::catalog::chain;
 use super::live::open_connections;
 use super::{
-    Action, HttpListener, Listener, Mirror, Protocol, Route, Snapshot, Split, TcpListener,
+    Action, HttpListener, Listener, Mirror, Protocol, Route, Snapshot, Split, TcpListener, TcpRoute,
 };
 use crate::affinity::Affinity;
 use crate::balance::{LevelPolicy, Picker};
@@ -12,28 +12,37 @@ use crate::config::{self, Config, Diagnostics, EndpointAddress, PluginUse, Spann
 use crate::filter::{FILTERS_MAX, Filter, FilterChain, NetworkChain, NetworkFilter, OnFault};
 use crate::health;
 use crate::http::{EscapedSlashes, Limits, Underscores};
+use crate::http2;
+use crate::net::address::Address;
 use crate::plugin::{self, Balancer, Budgets, Component, ConfigureError, Engine};
 use crate::route::RouteTable;
-use crate::upstream::{Cluster, Rules, Spec, cluster_state};
+use crate::tls;
+use crate::upstream::{Cluster, Rules, Spec, Transport, cluster_state};
 use std::collections::HashMap;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
 /// Compiles a configuration into generation `generation`. Blocks: on component compilation, name resolution and the plugins' own
-/// `configure`; call it off the event loops.
+/// `configure`; call it off the event loops. `running` is the generation that this one may replace: TLS sessions go on from it.
 ///
 /// # Errors
 /// Every reason at once, each at its place. Nothing has been changed then.
-pub fn compile(config: &Config, generation: u64, engine: &Engine) -> Result<Snapshot, Diagnostics> {
+pub fn compile(
+    config: &Config,
+    generation: u64,
+    engine: &Engine,
+    running: Option<&Snapshot>,
+) -> Result<Snapshot, Diagnostics> {
     let mut compiler = Compiler {
         config,
         engine,
+        running,
         components: HashMap::new(),
         errors: Diagnostics::default(),
     };
     let clusters = compiler.clusters();
-    let running = config.clusters.iter();
-    let running = running
+    let in_order = config.clusters.iter();
+    let in_order = in_order
         .filter_map(|cluster| clusters.get(&cluster.name.value).cloned())
         .collect();
     let listeners: Vec<_> = config
@@ -48,7 +57,7 @@ pub fn compile(config: &Config, generation: u64, engine: &Engine) -> Result<Snap
         generation,
         listeners,
         drain_timeout: config.process.drain_timeout,
-        clusters: running,
+        clusters: in_order,
     })
 }
 
@@ -57,6 +66,7 @@ type Clusters = HashMap<String, Arc<Cluster>>;
 struct Compiler<'c> {
     config: &'c Config,
     engine: &'c Engine,
+    running: Option<&'c Snapshot>,
     components: HashMap<String, Option<(Arc<Component>, Budgets)>>,
     errors: Diagnostics,
 }
@@ -84,11 +94,15 @@ impl Compiler<'_> {
             endpoints.push(spec);
         }
         let balancer = self.balancer(&name, &written.balancer)?;
-        let health_check = self.health_check(written)?;
+        let transport = Arc::new(self.transport(written)?);
+        let health_check = self.health_check(written, &transport)?;
         let live = cluster_state(&name);
         let affinity = written.affinity.as_ref();
         Some(Cluster {
             affinity: affinity.map(|settings| Affinity::new(&name, settings, live.table.clone())),
+            identity: transport.identity(),
+            is_plain: transport.is_plain(),
+            transport,
             live,
             picker: Picker::new(balancer),
             connect_timeout: written.connect_timeout,
@@ -120,14 +134,64 @@ impl Compiler<'_> {
     }
 
     /// None when a file that the check needs cannot be read.
-    fn health_check(&mut self, written: &config::Cluster) -> Option<Option<Arc<health::Check>>> {
+    fn health_check(
+        &mut self,
+        written: &config::Cluster,
+        transport: &Transport,
+    ) -> Option<Option<Arc<health::Check>>> {
         let Some(settings) = &written.health_check else {
             return Some(None);
         };
-        match health::Check::new(settings.clone()) {
+        let transport = health::Transport {
+            tls: transport.tls.clone(),
+            proxy_protocol: transport.proxy_protocol.clone(),
+            http2: transport.http2.is_some(),
+        };
+        match health::Check::new(settings.clone(), transport) {
             Ok(check) => Some(Some(Arc::new(check))),
             Err(message) => self.refuse(written.name.place, message, None),
         }
+    }
+
+    /// None when a file that TLS needs cannot be used.
+    fn transport(&mut self, written: &config::Cluster) -> Option<Transport> {
+        let tls = match &written.tls {
+            Some(settings) => {
+                let client = tls::Client::new(settings);
+                Some(Arc::new(self.all_or_errors(client)?))
+            }
+            None => None,
+        };
+        let http2 = matches!(written.protocol, config::UpstreamProtocol::Http2);
+        Some(Transport {
+            tls,
+            proxy_protocol: written.proxy_protocol.clone(),
+            http2: http2.then(|| http2_client(&written.http2)),
+        })
+    }
+
+    fn server_tls(&mut self, written: &config::Listener) -> Option<Option<Arc<tls::Server>>> {
+        let Some(settings) = &written.tls else {
+            return Some(None);
+        };
+        let running = self.running.and_then(|running| {
+            let mut listeners = running.listeners.iter();
+            listeners.find(|listener| *listener.name == *written.name.value)
+        });
+        let previous = running.and_then(|listener| listener.tls.as_deref());
+        let server = tls::Server::new(settings, previous);
+        Some(Some(Arc::new(self.all_or_errors(server)?)))
+    }
+
+    fn all_or_errors<T>(&mut self, made: Result<T, Vec<(config::Place, String)>>) -> Option<T> {
+        let errors = match made {
+            Ok(made) => return Some(made),
+            Err(errors) => errors,
+        };
+        for (place, message) in errors {
+            self.errors.error(place, message, None);
+        }
+        None
     }
 
     fn endpoint(&mut self, written: &config::Endpoint) -> Option<Spec> {
@@ -144,9 +208,10 @@ impl Compiler<'_> {
 
     /// A name stands for its first IPv4 address, or its first IPv6 address if it has no other; it is looked up once a generation. Many names,
     /// `localhost` among them, have an IPv6 address that nobody listens on.
-    fn resolve(&mut self, address: &Spanned<EndpointAddress>) -> Option<SocketAddr> {
+    fn resolve(&mut self, address: &Spanned<EndpointAddress>) -> Option<Address> {
         let (host, port) = match &address.value {
-            EndpointAddress::Socket(address) => return Some(*address),
+            EndpointAddress::Socket(address) => return Some(Address::Ip(*address)),
+            EndpointAddress::Unix(address) => return Some(Address::Unix(address.clone())),
             EndpointAddress::Name { host, port } => (host.as_str(), *port),
         };
         let mut found: Vec<SocketAddr> = match (host, port).to_socket_addrs() {
@@ -158,7 +223,7 @@ impl Compiler<'_> {
         };
         found.sort_by_key(SocketAddr::is_ipv6);
         match found.first() {
-            Some(first) => Some(*first),
+            Some(first) => Some(Address::Ip(*first)),
             None => self.refuse(address.place, format!("`{host}` has no address"), None),
         }
     }
@@ -187,19 +252,19 @@ impl Compiler<'_> {
             config::ListenerProtocol::Http(http) => {
                 Protocol::Http(Box::new(self.http_listener(http, clusters)))
             }
-            config::ListenerProtocol::Tcp(tcp) => Protocol::Tcp(TcpListener {
-                cluster: clusters.get(&tcp.cluster.value)?.clone(),
-                priority: tcp.priority,
-            }),
+            config::ListenerProtocol::Tcp(tcp) => Protocol::Tcp(tcp_listener(tcp, clusters)?),
         };
+        let tls = self.server_tls(written)?;
         Some(Arc::new(Listener {
             open: open_connections(&name),
             name,
             addresses: written
                 .addresses
                 .iter()
-                .map(|address| address.value)
+                .map(|address| address.value.clone())
                 .collect(),
+            tls,
+            proxy_protocol: written.proxy_protocol.clone(),
             connections_max: written.connections_max,
             idle_timeout: written.idle_timeout,
             network_filters,
@@ -224,6 +289,13 @@ impl Compiler<'_> {
             request_body_timeout: written.request_body_timeout,
             tunnel_timeout: written.tunnel_timeout,
             trust_forwarded: written.trust_forwarded.clone(),
+            http2: written.http2.enabled.then(|| http2::server::Settings {
+                streams_max: written.http2.streams_max,
+                stream_window: written.http2.stream_window,
+                connection_window: written.http2.connection_window,
+                header_bytes_max: written.header_bytes_max,
+                headers_max: written.headers_max,
+            }),
             routes: RouteTable::new(routes),
         }
     }
@@ -260,6 +332,7 @@ impl Compiler<'_> {
             response_timeout: written.response_timeout,
             priority: written.priority,
             retry: written.retry.clone(),
+            compress: written.compress.clone(),
             mirror: match &written.mirror {
                 Some(mirror) => Some(Mirror {
                     cluster: clusters.get(&mirror.cluster.value)?.clone(),
@@ -419,6 +492,33 @@ fn action(written: &config::Action, clusters: &Clusters) -> Option<Action> {
             headers: headers.clone(),
         },
     })
+}
+
+/// None when a cluster could not be compiled, which has been reported.
+fn tcp_listener(written: &config::TcpListener, clusters: &Clusters) -> Option<TcpListener> {
+    let routes = written.routes.iter().map(|route| {
+        Some(Arc::new(TcpRoute {
+            name: route.name.value.as_str().into(),
+            matcher: route.matcher.clone(),
+            cluster: clusters.get(&route.cluster.value)?.clone(),
+            priority: route.priority,
+        }))
+    });
+    let asks = |route: &config::TcpRoute| route.matcher != config::HelloMatch::default();
+    Some(TcpListener {
+        routes: routes.collect::<Option<_>>()?,
+        needs_hello: written.routes.iter().any(asks),
+        hello_timeout: written.hello_timeout,
+    })
+}
+
+fn http2_client(written: &config::Http2) -> http2::client::Settings {
+    http2::client::Settings {
+        streams_max: written.streams_max,
+        stream_window: written.stream_window,
+        connection_window: written.connection_window,
+        header_bytes_max: Limits::default().head_bytes_max,
+    }
 }
 
 /// What the cluster says about who may be picked.

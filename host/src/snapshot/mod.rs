@@ -11,13 +11,17 @@ pub use catalog::Catalog;
 pub(crate) use catalog::chain;
 pub use compile::compile;
 
-use crate::config::{Percent, Retry, Template};
+use crate::config::{
+    ClientCertificateMatch, Compress, HelloMatch, Percent, ProxyProtocolIn, Retry, Template,
+};
 use crate::filter::{FilterChain, NetworkChain};
-use crate::http::Limits;
+use crate::http::{ClientCertificate, Limits};
+use crate::http2;
+use crate::net::address::ListenAddress;
 use crate::route::RouteTable;
+use crate::tls;
 use crate::upstream::Cluster;
 use ipnet::IpNet;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
@@ -47,13 +51,15 @@ pub struct Bound {
 }
 
 /// Which listening socket: its address, and whose it is where the system chooses the port, so that several may ask for that.
-pub type SocketKey = (SocketAddr, Option<(Arc<str>, usize)>);
+pub type SocketKey = (ListenAddress, Option<(Arc<str>, usize)>);
 
 /// Addresses and how they accept.
 #[derive(Debug)]
 pub struct Listener {
     pub name: Arc<str>,
-    pub addresses: Vec<SocketAddr>,
+    pub addresses: Vec<ListenAddress>,
+    pub tls: Option<Arc<tls::Server>>,
+    pub proxy_protocol: Option<ProxyProtocolIn>,
     pub connections_max: u32,
     pub idle_timeout: Duration,
     pub network_filters: Arc<NetworkChain>,
@@ -65,13 +71,14 @@ pub struct Listener {
 impl Listener {
     /// What identifies its sockets across generations, in the order of the addresses.
     pub fn socket_keys(&self) -> impl Iterator<Item = SocketKey> {
-        let system_chosen = |position, address: &SocketAddr| {
-            (address.port() == 0).then(|| (self.name.clone(), position))
+        let system_chosen = |position, address: &ListenAddress| {
+            let chosen = address.is_system_chosen();
+            chosen.then(|| (self.name.clone(), position))
         };
         self.addresses
             .iter()
             .enumerate()
-            .map(move |(position, address)| (*address, system_chosen(position, address)))
+            .map(move |(position, address)| (address.clone(), system_chosen(position, address)))
     }
 }
 
@@ -90,11 +97,25 @@ pub struct HttpListener {
     pub request_body_timeout: Duration,
     pub tunnel_timeout: Duration,
     pub trust_forwarded: Vec<IpNet>,
+    /// None: not spoken.
+    pub http2: Option<http2::server::Settings>,
     pub routes: RouteTable<Arc<Route>>,
 }
 
 #[derive(Debug)]
 pub struct TcpListener {
+    /// In file order; the first that matches wins.
+    pub routes: Vec<Arc<TcpRoute>>,
+    /// Some route asks for something of the TLS hello.
+    pub needs_hello: bool,
+    pub hello_timeout: Duration,
+}
+
+/// Where connections go whose TLS hello fits.
+#[derive(Debug)]
+pub struct TcpRoute {
+    pub name: Arc<str>,
+    pub matcher: HelloMatch,
     pub cluster: Arc<Cluster>,
     /// In queues: lower first.
     pub priority: i16,
@@ -114,6 +135,7 @@ pub struct Route {
     /// Takes the place of the cluster's.
     pub retry: Option<Retry>,
     pub mirror: Option<Mirror>,
+    pub compress: Option<Compress>,
 }
 
 /// Where copies of a route's requests go.
@@ -174,20 +196,46 @@ impl Split {
     }
 }
 
-impl crate::route::RouteRequest for crate::http::RequestHead {
+impl crate::route::RouteRequest for crate::http::Exchange {
     fn method(&self) -> &str {
-        self.method()
+        self.request.method()
     }
 
     fn host(&self) -> &str {
-        self.host()
+        self.request.host()
     }
 
     fn path(&self) -> &str {
-        self.path()
+        self.request.path()
     }
 
     fn header_matches(&self, name: &str, test: &mut dyn FnMut(&[u8]) -> bool) -> bool {
-        self.fields().get_all(name.as_bytes()).any(test)
+        self.request.fields().get_all(name.as_bytes()).any(test)
     }
+
+    fn sni(&self) -> Option<&str> {
+        self.connection.tls.as_ref()?.sni.as_deref()
+    }
+
+    fn client_certificate_matches(&self, asked: &ClientCertificateMatch) -> bool {
+        let tls = self.connection.tls.as_ref();
+        let client = tls.and_then(|tls| tls.client.as_ref());
+        client.is_some_and(|client| certificate_matches(asked, client))
+    }
+}
+
+/// Of each kind that is asked for, any value will do.
+fn certificate_matches(asked: &ClientCertificateMatch, client: &ClientCertificate) -> bool {
+    let any = |wanted: &[String], holds: &dyn Fn(&str) -> bool| {
+        wanted.is_empty() || wanted.iter().any(|wanted| holds(wanted))
+    };
+    any(&asked.subjects, &|subject| *client.subject == *subject)
+        && any(&asked.fingerprints, &|print| *client.fingerprint == *print)
+        && any(&asked.names, &|wanted| {
+            let mut names = client.names.iter();
+            names.any(|name| match wanted.strip_suffix('*') {
+                Some(start) => name.starts_with(start),
+                None => **name == *wanted,
+            })
+        })
 }

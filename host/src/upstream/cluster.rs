@@ -3,11 +3,12 @@
 use super::live::EndpointState;
 use super::passive::Verdict;
 use super::state::ClusterState;
+use super::transport::Transport;
 use crate::affinity::Affinity;
 use crate::balance::Picker;
 use crate::config::{CircuitBreaker, Discovery, OnDown, OutlierDetection, Queue, Retry};
 use crate::health;
-use std::net::SocketAddr;
+use crate::net::address::Address;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,13 @@ pub struct Cluster {
     /// Its endpoints with their health, and who waits for them; goes on when the configuration changes.
     pub live: Arc<ClusterState>,
     pub picker: Picker,
-    /// Establishing one connection.
+    /// How its endpoints are spoken to below HTTP/1.1.
+    pub transport: Arc<Transport>,
+    /// [`Transport::identity`], which is asked for with every request.
+    pub identity: u64,
+    /// There is nothing between socket and HTTP/1.1.
+    pub is_plain: bool,
+    /// Establishing one connection, with all handshakes.
     pub connect_timeout: Duration,
     /// From the request having been sent to the response head, over all attempts, and between parts of the response body.
     pub response_timeout: Duration,
@@ -40,7 +47,7 @@ pub struct Cluster {
 /// An endpoint as written or found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spec {
-    pub address: SocketAddr,
+    pub address: Address,
     /// As written, a host name included; names the endpoint in logs.
     pub label: Arc<str>,
     /// 0 to 256; 0 takes only what is bound to it.

@@ -25,6 +25,11 @@ impl Connections {
         self.count.load(Ordering::Relaxed)
     }
 
+    /// Whether there are as many as there may be.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.count() >= self.most.load(Ordering::Relaxed)
+    }
+
     pub(super) fn set_most(&self, most: Option<u32>) {
         self.most.store(most.unwrap_or(u32::MAX), Ordering::Relaxed);
     }
@@ -52,7 +57,7 @@ impl ConnectionOfCluster {
 
     /// Whether there are as many as there may be.
     pub(super) fn is_crowded(&self) -> bool {
-        self.0.count() >= self.0.most.load(Ordering::Relaxed)
+        self.0.is_crowded()
     }
 }
 

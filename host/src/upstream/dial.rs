@@ -3,7 +3,8 @@
 use super::cluster::Cluster;
 use super::connections::{ConnectionOfCluster, Connections};
 use super::live::{ConnectionCount, EndpointState};
-use super::pool;
+use super::{multiplexed, pool};
+use crate::http::ConnectionFacts;
 use crate::net::stream::Stream;
 use crate::net::timer::Timer;
 use std::io;
@@ -23,19 +24,38 @@ pub enum DialError {
     Io(#[from] io::Error),
 }
 
-/// A connection ready for an exchange.
+/// A connection ready for an exchange, or a stream of one.
 #[derive(Debug)]
 pub struct Dialled {
     pub stream: Stream,
     /// It has carried an exchange before, so the endpoint may be closing it at this moment.
     pub reused: bool,
-    /// Where it is counted for as long as it is there.
-    pub counts: Counts,
+    after: After,
+}
+
+/// What becomes of a connection after its exchange.
+#[derive(Debug)]
+enum After {
+    /// It may serve the next, of whatever downstream; counted for as long as it is there.
+    Pooled { counts: Counts, identity: u64 },
+    /// It was made for one downstream.
+    Closed { _counts: Counts },
+    /// It is one stream of a connection that is kept elsewhere.
+    Stream,
+}
+
+impl Dialled {
+    /// Puts a connection back on which an exchange has ended cleanly, to be kept for at most `idle_timeout`.
+    pub fn give_back(self, endpoint: &EndpointState, idle_timeout: Duration) {
+        if let After::Pooled { counts, identity } = self.after {
+            pool::put(endpoint, self.stream, counts, identity, idle_timeout);
+        }
+    }
 }
 
 /// A connection's share of the counts of its endpoint and cluster.
 #[derive(Debug)]
-pub struct Counts {
+pub(super) struct Counts {
     endpoint: ConnectionCount,
     cluster: ConnectionOfCluster,
 }
@@ -46,38 +66,79 @@ const FRESH: Duration = Duration::from_secs(1);
 
 /// A pooled connection to the endpoint, if there is a good one. A request that is not `repeatable` gets a recently used one only, since it is
 /// lost if the endpoint is closing the connection at this moment (as HAProxy's `http-reuse safe`, which gives it none).
-pub fn checkout(endpoint: &EndpointState, repeatable: bool) -> Option<Dialled> {
+pub fn checkout(cluster: &Cluster, endpoint: &EndpointState, repeatable: bool) -> Option<Dialled> {
     let age_max = if repeatable { Duration::MAX / 2 } else { FRESH };
-    pool::take(endpoint, age_max).map(|(stream, counts)| Dialled {
+    let identity = cluster.identity;
+    pool::take(endpoint, identity, age_max).map(|(stream, counts)| Dialled {
         stream,
         reused: true,
-        counts,
+        after: After::Pooled { counts, identity },
     })
 }
 
-/// A new connection to the endpoint. Uses `timer`.
+/// A stream of a connection that carries several at once, where the cluster's protocol has such and one is there with room.
+pub fn open_stream(cluster: &Cluster, endpoint: &EndpointState) -> Option<Dialled> {
+    cluster.transport.http2.as_ref()?;
+    multiplexed::open(endpoint, cluster).map(Dialled::of_stream)
+}
+
+/// A new connection to the endpoint, or a stream of one, for a downstream that `facts` tell of. Uses `timer`.
 ///
 /// # Errors
 /// [`DialError`].
 pub async fn dial(
     cluster: &Cluster,
     endpoint: &Arc<EndpointState>,
+    facts: &ConnectionFacts,
     timer: &Timer,
 ) -> Result<Dialled, DialError> {
-    let counts = count(cluster, endpoint)?;
+    let transport = &cluster.transport;
+    if transport.http2.is_some() {
+        // Boxed, since its state would make that of every request larger.
+        let opened = Box::pin(multiplexed::dial(cluster, endpoint, timer)).await?;
+        return Ok(Dialled::of_stream(opened));
+    }
+    let counts = counts_for(cluster, endpoint)?;
     timer.set(cluster.connect_timeout);
-    match timer.within(Stream::connect(endpoint.address)).await {
-        Ok(stream) => Ok(Dialled {
-            stream: stream?,
-            reused: false,
+    let connected = async {
+        let stream = Stream::connect(&endpoint.address).await?;
+        if cluster.is_plain {
+            return Ok(stream);
+        }
+        Box::pin(transport.establish(stream, &endpoint.label, Some(facts))).await
+    };
+    let Ok(stream) = timer.within(connected).await else {
+        return Err(DialError::Timeout);
+    };
+    let after = match transport.is_shared() {
+        true => After::Pooled {
             counts,
-        }),
-        Err(_) => Err(DialError::Timeout),
+            identity: cluster.identity,
+        },
+        false => After::Closed { _counts: counts },
+    };
+    Ok(Dialled {
+        stream: stream?,
+        reused: false,
+        after,
+    })
+}
+
+impl Dialled {
+    fn of_stream((stream, reused): (Stream, bool)) -> Dialled {
+        Dialled {
+            stream,
+            reused,
+            after: After::Stream,
+        }
     }
 }
 
 /// At a limit idle connections of this worker are closed first.
-fn count(cluster: &Cluster, endpoint: &Arc<EndpointState>) -> Result<Counts, DialError> {
+pub(super) fn counts_for(
+    cluster: &Cluster,
+    endpoint: &Arc<EndpointState>,
+) -> Result<Counts, DialError> {
     let count = || endpoint.count_connection();
     let of_endpoint = count()
         .or_else(|| pool::close_one(|counts| counts.is_of(endpoint)).then(count)?)

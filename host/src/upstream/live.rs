@@ -4,9 +4,9 @@ use super::measure::Measures;
 use super::passive::Passive;
 use super::queue::Queue;
 use super::status::Status;
+use crate::net::address::Address;
 use crate::observe::seldom::Seldom;
 use dashmap::DashMap;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, Weak};
 use tokio::sync::Notify;
@@ -18,7 +18,7 @@ pub(super) const UNLIMITED: u32 = u32::MAX;
 #[derive(Debug)]
 pub struct EndpointState {
     id: u64,
-    pub address: SocketAddr,
+    pub address: Address,
     /// As written, a host name included; names the endpoint in logs.
     pub label: Arc<str>,
     in_flight: AtomicU32,
@@ -47,7 +47,7 @@ pub struct EndpointState {
     pub cut: Notify,
 }
 
-type Key = (Arc<str>, SocketAddr, Arc<str>);
+type Key = (Arc<str>, Address, Arc<str>);
 
 /// Bounded by the endpoints of the generations alive: see [`forget_gone`].
 static STATES: LazyLock<DashMap<Key, Weak<EndpointState>>> = LazyLock::new(DashMap::new);
@@ -56,18 +56,22 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 /// The live state of an endpoint: the existing one while anybody holds it, else a fresh one. For the slow path only.
 pub(super) fn endpoint_state(
     cluster: &Arc<str>,
-    address: SocketAddr,
+    address: &Address,
     label: &Arc<str>,
     queue: &Arc<Queue>,
 ) -> Arc<EndpointState> {
-    let key = (cluster.clone(), address, label.clone());
+    let key = (cluster.clone(), address.clone(), label.clone());
     let mut entry = STATES.entry(key).or_default();
     // An idle connection may have outlived the cluster that the endpoint was of; its queue is not ours.
     let of_this = |state: &Arc<EndpointState>| Arc::ptr_eq(&state.queue, queue);
     if let Some(state) = entry.upgrade().filter(of_this) {
         return state;
     }
-    let state = Arc::new(EndpointState::new(address, label.clone(), queue.clone()));
+    let state = Arc::new(EndpointState::new(
+        address.clone(),
+        label.clone(),
+        queue.clone(),
+    ));
     *entry = Arc::downgrade(&state);
     state
 }
@@ -78,7 +82,7 @@ pub(super) fn forget_gone() {
 }
 
 impl EndpointState {
-    fn new(address: SocketAddr, label: Arc<str>, queue: Arc<Queue>) -> EndpointState {
+    fn new(address: Address, label: Arc<str>, queue: Arc<Queue>) -> EndpointState {
         EndpointState {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             address,
@@ -242,17 +246,21 @@ impl Drop for ConnectionCount {
 
 #[cfg(test)]
 pub(super) fn test_endpoint(queue: &Arc<Queue>, limit: u32) -> Arc<EndpointState> {
-    test_endpoint_at(SocketAddr::from(([127, 0, 0, 1], 9)), queue, limit)
+    test_endpoint_at(([127, 0, 0, 1], 9).into(), queue, limit)
 }
 
 /// An endpoint of its own, in no cluster.
 #[cfg(test)]
 pub(crate) fn test_endpoint_at(
-    address: SocketAddr,
+    address: std::net::SocketAddr,
     queue: &Arc<Queue>,
     limit: u32,
 ) -> Arc<EndpointState> {
-    let state = Arc::new(EndpointState::new(address, "test".into(), queue.clone()));
+    let state = Arc::new(EndpointState::new(
+        address.into(),
+        "test".into(),
+        queue.clone(),
+    ));
     state.set_limit(limit);
     state.set_open(true);
     state
@@ -263,9 +271,9 @@ mod tests {
     use super::*;
 
     fn state(cluster: &str) -> Arc<EndpointState> {
-        let address = SocketAddr::from(([127, 0, 0, 1], 9));
+        let address = Address::Ip(([127, 0, 0, 1], 9).into());
         forget_gone();
-        endpoint_state(&cluster.into(), address, &"a".into(), &queue())
+        endpoint_state(&cluster.into(), &address, &"a".into(), &queue())
     }
 
     /// The one queue of all clusters of these tests.
@@ -277,8 +285,8 @@ mod tests {
     #[test]
     fn state_of_a_cluster_that_is_gone_is_not_taken_over() {
         let first = state("live-queue");
-        let address = first.address;
-        let other = endpoint_state(&"live-queue".into(), address, &"a".into(), &Arc::default());
+        let address = first.address.clone();
+        let other = endpoint_state(&"live-queue".into(), &address, &"a".into(), &Arc::default());
         assert_ne!(other.id(), first.id());
     }
 

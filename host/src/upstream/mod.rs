@@ -11,6 +11,7 @@ mod dial;
 mod heal;
 mod live;
 mod measure;
+mod multiplexed;
 mod passive;
 pub mod pool;
 mod queue;
@@ -18,12 +19,13 @@ mod runtime;
 mod shape;
 mod state;
 mod status;
+mod transport;
 mod view;
 
 pub use budget::RetryBudget;
 pub use cluster::{Cluster, Spec};
 pub use connections::Connections;
-pub use dial::{DialError, Dialled, checkout, dial};
+pub use dial::{DialError, Dialled, checkout, dial, open_stream};
 #[cfg(test)]
 pub(crate) use live::test_endpoint_at;
 pub use live::{EndpointState, Place};
@@ -32,4 +34,5 @@ pub use queue::{PRIORITY_MAX, PRIORITY_MIN, Queue, QueueFull, Waiter, Wish};
 pub use runtime::{Ask, ChangeReport, ClusterReport, EndpointReport, RuntimeError};
 pub use shape::{Rules, Service, Weight};
 pub use state::{ClusterState, Counted, cluster_state};
+pub use transport::Transport;
 pub use view::{Choice, Endpoint, View};

@@ -2,6 +2,7 @@
 
 use super::dial::Counts;
 use super::live::EndpointState;
+use super::multiplexed;
 use crate::net::stream::Stream;
 use crate::net::timer::coarse_now;
 use std::cell::RefCell;
@@ -42,6 +43,8 @@ impl Hasher for IdHasher {
 struct Idle {
     stream: Stream,
     counts: Counts,
+    /// Of the transport that it was made by.
+    identity: u64,
     /// On the coarse clock.
     since: Duration,
     idle_timeout: Duration,
@@ -53,13 +56,17 @@ impl Idle {
     }
 }
 
-/// The most recently used idle connection that is still good and has been idle for at most `age_max`, or none.
-pub fn take(endpoint: &EndpointState, age_max: Duration) -> Option<(Stream, Counts)> {
+/// The most recently used idle connection of this identity that is still good and has been idle for at most `age_max`, or none.
+pub(super) fn take(
+    endpoint: &EndpointState,
+    identity: u64,
+    age_max: Duration,
+) -> Option<(Stream, Counts)> {
     POOLS.with_borrow_mut(|pools| {
         let pool = pools.get_mut(&endpoint.id())?;
         let now = coarse_now();
         while let Some(idle) = pool.pop_if(|idle| now <= idle.since + age_max) {
-            if idle.is_good(now) {
+            if idle.identity == identity && idle.is_good(now) {
                 return Some((idle.stream, idle.counts));
             }
         }
@@ -68,10 +75,17 @@ pub fn take(endpoint: &EndpointState, age_max: Duration) -> Option<(Stream, Coun
 }
 
 /// Keeps a connection on which an exchange has ended cleanly, for at most `idle_timeout`.
-pub fn put(endpoint: &EndpointState, stream: Stream, counts: Counts, idle_timeout: Duration) {
+pub(super) fn put(
+    endpoint: &EndpointState,
+    stream: Stream,
+    counts: Counts,
+    identity: u64,
+    idle_timeout: Duration,
+) {
     let idle = Idle {
         stream,
         counts,
+        identity,
         since: coarse_now(),
         idle_timeout,
     };
@@ -108,11 +122,7 @@ pub fn sweep() {
             !pool.is_empty()
         });
     });
-}
-
-/// Closes every idle connection of this worker.
-pub fn clear() {
-    POOLS.with_borrow_mut(HashMap::clear);
+    multiplexed::sweep();
 }
 
 #[cfg(test)]
@@ -123,14 +133,14 @@ mod tests {
 
     async fn connected() -> (Stream, tokio::net::TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
-        let address = listener.local_addr().expect("bound");
-        let (stream, accepted) = tokio::join!(Stream::connect(address), listener.accept());
+        let address = listener.local_addr().expect("bound").into();
+        let (stream, accepted) = tokio::join!(Stream::connect(&address), listener.accept());
         (stream.expect("connects"), accepted.expect("accepts").0)
     }
 
     fn keep(state: &std::sync::Arc<EndpointState>, stream: Stream) {
         let counts = Counts::of_test(state);
-        put(state, stream, counts, Duration::from_secs(60));
+        put(state, stream, counts, 7, Duration::from_secs(60));
     }
 
     #[tokio::test]
@@ -143,8 +153,19 @@ mod tests {
         closed.readable().await.expect("the end arrives");
         keep(&state, closed);
         assert_eq!(state.connections(), 2);
-        assert!(take(&state, Duration::MAX / 2).is_some());
-        assert!(take(&state, Duration::MAX / 2).is_none());
+        let (other, _other_peer) = connected().await;
+        put(
+            &state,
+            other,
+            Counts::of_test(&state),
+            8,
+            Duration::from_secs(60),
+        );
+        assert!(
+            take(&state, 7, Duration::MAX / 2).is_some(),
+            "the other identity is passed over"
+        );
+        assert!(take(&state, 7, Duration::MAX / 2).is_none());
         assert_eq!(state.connections(), 0);
     }
 
@@ -158,6 +179,6 @@ mod tests {
         assert!(POOLS.with_borrow(|pools| pools.contains_key(&state.id())));
         tokio::time::advance(Duration::from_secs(2)).await;
         sweep();
-        assert!(take(&state, Duration::MAX / 2).is_none());
+        assert!(take(&state, 7, Duration::MAX / 2).is_none());
     }
 }

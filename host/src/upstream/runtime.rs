@@ -6,8 +6,8 @@ use super::shape::{Member, Override, Service, Shape, Weight};
 use super::state::{ClusterState, lock};
 use crate::config::InitialHealth;
 use crate::health::Counter;
+use crate::net::address::Address;
 use serde::Serialize;
-use std::net::SocketAddr;
 use std::time::{Duration, UNIX_EPOCH};
 use tokio::time::Instant;
 
@@ -46,7 +46,7 @@ pub struct ClusterReport {
 pub struct EndpointReport {
     /// As written.
     pub endpoint: String,
-    pub address: SocketAddr,
+    pub address: Address,
     /// What affinity knows it by.
     pub id: String,
     /// `up`, `down`, `ejected`, `draining` or `maintenance`: the first that applies of maintenance, draining, down, ejected.
@@ -116,7 +116,7 @@ impl ClusterState {
     pub fn set_service(&self, endpoint: &str, ask: Ask, by: &str) -> Result<(), RuntimeError> {
         let mut shape = self.shape();
         let address = self.find(&shape, endpoint)?;
-        let before = shape.said(address).service;
+        let before = shape.said(&address).service;
         let service = match ask {
             Ask::Ready => Service::Ready,
             Ask::Maintain => Service::Maintenance,
@@ -126,7 +126,7 @@ impl ClusterState {
                     .map(|timeout| Instant::now() + timeout),
             },
         };
-        shape.overrides.entry(address).or_default().service = service;
+        shape.overrides.entry(address.clone()).or_default().service = service;
         let states = shape
             .members
             .iter()
@@ -145,7 +145,7 @@ impl ClusterState {
             }
         }
         tracing::info!(cluster = %self.name, endpoint, state = name(service), by, "endpoint service changed");
-        shape.forget_plain(address);
+        shape.forget_plain(&address);
         self.refresh(&mut shape);
         drop(shape);
         self.members_changed();
@@ -160,7 +160,7 @@ impl ClusterState {
         let mut shape = self.shape();
         let address = self.find(&shape, endpoint)?;
         let plain = weight == Weight::Relative(crate::config::Percent(10_000));
-        shape.overrides.entry(address).or_default().weight = (!plain).then_some(weight);
+        shape.overrides.entry(address.clone()).or_default().weight = (!plain).then_some(weight);
         for member in shape
             .members
             .iter()
@@ -170,7 +170,7 @@ impl ClusterState {
             lock(&member.state).note("weight", format!("{weight}, {by}"));
             tracing::info!(cluster = %self.name, endpoint, weight, by, "endpoint weight changed");
         }
-        shape.forget_plain(address);
+        shape.forget_plain(&address);
         self.refresh(&mut shape);
         Ok(())
     }
@@ -224,7 +224,7 @@ impl ClusterState {
     }
 
     /// By its label, its address or its affinity id.
-    fn find(&self, shape: &Shape, endpoint: &str) -> Result<SocketAddr, RuntimeError> {
+    fn find(&self, shape: &Shape, endpoint: &str) -> Result<Address, RuntimeError> {
         let is = |member: &&Member| {
             &*member.spec.label == endpoint
                 || member.spec.address.to_string() == endpoint
@@ -232,7 +232,7 @@ impl ClusterState {
         };
         let found = shape.members.iter().find(is);
         found
-            .map(|member| member.spec.address)
+            .map(|member| member.spec.address.clone())
             .ok_or_else(|| RuntimeError::NoSuchEndpoint {
                 cluster: self.name.to_string(),
                 endpoint: endpoint.to_owned(),
@@ -242,15 +242,15 @@ impl ClusterState {
 
 impl Shape {
     /// An override that says nothing is none.
-    fn forget_plain(&mut self, address: SocketAddr) {
-        if self.overrides.get(&address) == Some(&Override::default()) {
-            self.overrides.remove(&address);
+    fn forget_plain(&mut self, address: &Address) {
+        if self.overrides.get(address) == Some(&Override::default()) {
+            self.overrides.remove(address);
         }
     }
 
     fn report(&self, member: &Member) -> EndpointReport {
         let status = lock(&member.state);
-        let service = self.said(member.spec.address).service;
+        let service = self.said(&member.spec.address).service;
         let state = match service {
             Service::Maintenance | Service::Draining { .. } => name(service),
             Service::Ready if !status.is_up() => "down",
@@ -265,7 +265,7 @@ impl Shape {
         let limit = member.state.limit();
         EndpointReport {
             endpoint: member.spec.label.to_string(),
-            address: member.spec.address,
+            address: member.spec.address.clone(),
             id: member.spec.affinity_id().to_owned(),
             state,
             reason,

@@ -7,8 +7,8 @@ use super::view::{Choice, Endpoint, View};
 use crate::affinity::Members;
 use crate::balance::{Candidate, LevelPolicy, levels};
 use crate::config::{self, OutlierDetection, Percent};
+use crate::net::address::Address;
 use std::collections::{HashMap, HashSet};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -88,10 +88,10 @@ pub(super) struct Shape {
     pub(super) sources: Vec<String>,
     /// At run time. Bounded by what the operator adds.
     pub(super) added: Vec<Spec>,
-    pub(super) removed: HashSet<SocketAddr>,
-    pub(super) overrides: HashMap<SocketAddr, Override>,
+    pub(super) removed: HashSet<Address>,
+    pub(super) overrides: HashMap<Address, Override>,
     /// Since when there are orders about nobody.
-    gone: HashMap<SocketAddr, Instant>,
+    gone: HashMap<Address, Instant>,
     pub(super) members: Vec<Member>,
     /// What affinity knows of them, kept while nothing of that changes.
     affinity: Option<Arc<Members>>,
@@ -109,13 +109,13 @@ pub(super) struct Member {
 }
 
 impl Shape {
-    pub(super) fn said(&self, address: SocketAddr) -> Override {
-        self.overrides.get(&address).copied().unwrap_or_default()
+    pub(super) fn said(&self, address: &Address) -> Override {
+        self.overrides.get(address).copied().unwrap_or_default()
     }
 
     /// The weight that is in force, slow start aside.
     pub(super) fn weight(&self, spec: &Spec) -> u32 {
-        match self.said(spec.address).weight {
+        match self.said(&spec.address).weight {
             Some(weight) => weight.of(spec.weight),
             None => spec.weight,
         }
@@ -130,12 +130,14 @@ impl Shape {
             .filter_map(|source| self.found.get(source))
             .flatten();
         let named: Vec<&Spec> = self.written.iter().chain(found).collect();
-        let added = self.added.iter().map(|spec| (spec.address, spec));
-        let added: HashMap<SocketAddr, &Spec> = added.collect();
+        let added = self.added.iter().map(|spec| (spec.address.clone(), spec));
+        let added: HashMap<Address, &Spec> = added.collect();
         let mut listed = HashSet::new();
         let all = named.into_iter().chain(&self.added);
         let list = all
-            .filter(|spec| listed.insert(spec.address) && !self.removed.contains(&spec.address))
+            .filter(|spec| {
+                listed.insert(spec.address.clone()) && !self.removed.contains(&spec.address)
+            })
             // What was said last, at run time, counts.
             .map(|spec| added.get(&spec.address).copied().unwrap_or(spec).clone())
             .collect();
@@ -155,12 +157,12 @@ impl Shape {
     }
 
     /// Notes since when there are orders about nobody.
-    fn note_gone(&mut self, listed: &HashSet<SocketAddr>) {
+    fn note_gone(&mut self, listed: &HashSet<Address>) {
         let now = Instant::now();
         self.gone.retain(|address, _| !listed.contains(address));
         for address in self.overrides.keys().chain(&self.removed) {
             if !listed.contains(address) {
-                self.gone.entry(*address).or_insert(now);
+                self.gone.entry(address.clone()).or_insert(now);
             }
         }
     }
@@ -207,7 +209,7 @@ impl Shape {
             if open[position] {
                 state.set_open(true);
             }
-            let service = self.said(member.spec.address).service;
+            let service = self.said(&member.spec.address).service;
             let is_up = lock(state).is_up();
             state.set_unwell(!is_up || service == Service::Maintenance);
         }
@@ -255,7 +257,7 @@ impl Shape {
     fn candidate(&self, member: &Member) -> Candidate {
         Candidate {
             weight: self.weight(&member.spec),
-            ready: self.said(member.spec.address).service == Service::Ready,
+            ready: self.said(&member.spec.address).service == Service::Ready,
             healthy: lock(&member.state).is_healthy(),
             backup: member.spec.backup,
             local: self.rules.zone.is_some() && member.spec.zone == self.rules.zone,
@@ -263,7 +265,7 @@ impl Shape {
     }
 
     fn endpoint(&self, member: &Member, now: Instant) -> Endpoint {
-        let in_service = match self.said(member.spec.address).service {
+        let in_service = match self.said(&member.spec.address).service {
             Service::Ready => true,
             Service::Draining { until } => until.is_none_or(|until| now < until),
             Service::Maintenance => false,
@@ -341,10 +343,10 @@ mod tests {
     use super::*;
 
     fn spec(port: u16) -> Spec {
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let address = Address::Ip(([127, 0, 0, 1], port).into());
         Spec {
-            address,
             label: address.to_string().into(),
+            address,
             weight: 1,
             requests_max: None,
             backup: false,
@@ -359,12 +361,12 @@ mod tests {
             let (one, other) = (spec(1), spec(2));
             let mut shape = Shape {
                 written: vec![one.clone(), other.clone()],
-                removed: HashSet::from([one.address]),
+                removed: HashSet::from([one.address.clone()]),
                 ..Shape::default()
             };
             let service = Service::Maintenance;
             shape.overrides.insert(
-                other.address,
+                other.address.clone(),
                 Override {
                     service,
                     weight: None,
@@ -382,7 +384,7 @@ mod tests {
             };
             assert_eq!(shape.list(), expected, "{away} s");
             assert_eq!(
-                shape.said(other.address).service == service,
+                shape.said(&other.address).service == service,
                 kept,
                 "{away} s"
             );
@@ -405,7 +407,7 @@ mod tests {
         let list: Vec<_> = shape
             .list()
             .iter()
-            .map(|spec| (spec.address.port(), spec.weight))
+            .map(|spec| (spec.address.as_peer().port(), spec.weight))
             .collect();
         assert_eq!(list, [(1, 9), (2, 1), (3, 1)]);
     }

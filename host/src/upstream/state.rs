@@ -14,10 +14,10 @@ use super::view::View;
 use crate::affinity::Table;
 use crate::config::{self, Discovery};
 use crate::health::Counter;
+use crate::net::address::Address;
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use std::collections::{HashMap, HashSet};
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, Weak};
 use tokio::sync::watch;
@@ -146,8 +146,8 @@ impl ClusterState {
     /// The list of endpoints anew.
     pub(super) fn rebuild(&self, shape: &mut Shape) {
         let known = shape.members.iter();
-        let known: HashMap<SocketAddr, u64> = known
-            .map(|member| (member.spec.address, member.state.id()))
+        let known: HashMap<Address, u64> = known
+            .map(|member| (member.spec.address.clone(), member.state.id()))
             .collect();
         forget_gone();
         let specs = shape.list();
@@ -171,8 +171,8 @@ impl ClusterState {
         self.membership.send_modify(|count| *count += 1);
     }
 
-    fn member(&self, spec: Spec, known: &HashMap<SocketAddr, u64>, shape: &Shape) -> Member {
-        let state = endpoint_state(&self.name, spec.address, &spec.label, &self.queue);
+    fn member(&self, spec: Spec, known: &HashMap<Address, u64>, shape: &Shape) -> Member {
+        let state = endpoint_state(&self.name, &spec.address, &spec.label, &self.queue);
         let mut status = lock(&state);
         let is_new = known.get(&spec.address) != Some(&state.id());
         if is_new && shape.running {
@@ -250,7 +250,7 @@ impl ClusterState {
         let shape = self.shape();
         let members = shape.members.iter();
         members
-            .filter(|member| shape.said(member.spec.address).service != Service::Maintenance)
+            .filter(|member| shape.said(&member.spec.address).service != Service::Maintenance)
             .map(|member| member.state.clone())
             .collect()
     }

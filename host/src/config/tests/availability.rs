@@ -1,10 +1,9 @@
 //! What a cluster and a route say about availability becomes what the model promises.
 
-use std::path::Path;
 use std::time::Duration;
 
 use super::super::*;
-use super::fake::{SMALLEST, config, load_text};
+use super::fake::{config, load_text};
 
 const LISTENER: &str = "listener \"web\" \"127.0.0.1:0\" { route { cluster \"c\" } }";
 
@@ -343,7 +342,7 @@ fn routes_may_have_their_own() {
     let ListenerProtocol::Tcp(tcp) = &config.listeners[1].protocol else {
         panic!("it is a TCP listener");
     };
-    assert_eq!(tcp.priority, 2047);
+    assert_eq!(tcp.routes[0].priority, 2047);
 }
 
 #[test]
@@ -450,23 +449,4 @@ fn the_admin_listens_on_loopback_and_drains_may_be_delayed() {
     assert_eq!(config.process.drain_delay, Duration::from_secs(600));
     let addresses: Vec<String> = config.admin.iter().map(|a| a.value.to_string()).collect();
     assert_eq!(addresses, ["127.0.0.1:9900", "[::1]:9900"]);
-}
-
-/// The blocks that a test through the binary cannot load for lack of a listener, or of a name server.
-#[test]
-fn the_parts_of_clusters_in_the_reference_are_good() {
-    let reference = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
-    let text = std::fs::read_to_string(reference).expect("it is there");
-    let blocks = text.split("```kdl\n").skip(1);
-    let parts: Vec<&str> = blocks
-        .filter_map(|block| block.split("```").next())
-        .filter(|block| block.starts_with("cluster \""))
-        .collect();
-    assert!(!parts.is_empty());
-    for part in parts {
-        let whole = format!("{SMALLEST}\n{part}");
-        if let Err(refused) = load_text(&whole) {
-            panic!("{}", refused.render(false));
-        }
-    }
 }

@@ -62,7 +62,7 @@ fn routes_keep_all_their_parts() {
         .iter()
         .map(|a| a.value.to_string())
         .collect();
-    assert_eq!(addresses, ["0.0.0.0:8080", "[::1]:0"]);
+    assert_eq!(addresses, ["*:8080", "[::1]:0"]);
     let routes = &http(listener).routes;
     let first = &routes[0];
     assert_eq!(first.name.value, "first");
@@ -105,7 +105,7 @@ fn routes_keep_all_their_parts() {
     assert_eq!(config.clusters[1].balancer.name.value, "least-request");
 }
 
-/// The example of the configuration's design, without what a later version brings.
+/// The example of the configuration's design.
 #[test]
 fn a_whole_configuration_loads_without_warnings() {
     let text = r#"
@@ -121,6 +121,8 @@ fn a_whole_configuration_loads_without_warnings() {
         }
         listener "web" "0.0.0.0:8080" "[::]:8080" {
             protocol "http"
+            tls { certificate "site.pem" key="site.key" }
+            proxy-protocol from="10.0.0.0/8"
             trust-forwarded from="10.0.0.0/8"
             limits connections-max=50000 header-bytes-max="64KiB" headers-max=128 body-bytes-max="100MiB"
             timeouts request-head="10s" idle="60s"
@@ -147,7 +149,7 @@ fn a_whole_configuration_loads_without_warnings() {
         }
         listener "postgres" "0.0.0.0:5432" {
             protocol "tcp"
-            route { cluster "postgres" }
+            route sni="db.example.com" { cluster "postgres" }
         }
         cluster "api" {
             balancer "least-request"
@@ -180,7 +182,7 @@ fn a_whole_configuration_loads_without_warnings() {
 }
 
 #[test]
-fn tcp_listeners_lead_to_one_cluster() {
+fn a_tcp_listener_leads_to_a_cluster() {
     let config = config(
         r#"
         listener "db" "127.0.0.1:0" {
@@ -199,7 +201,17 @@ fn tcp_listeners_lead_to_one_cluster() {
         (7, 1)
     );
     assert_eq!(listener.idle_timeout, Duration::from_secs(300));
-    assert!(matches!(&listener.protocol, ListenerProtocol::Tcp(tcp) if tcp.cluster.value == "db"));
+    let ListenerProtocol::Tcp(tcp) = &listener.protocol else {
+        panic!("it is an HTTP listener");
+    };
+    let [route] = tcp.routes.as_slice() else {
+        panic!("{:?}", tcp.routes);
+    };
+    assert_eq!(
+        (route.name.value.as_str(), route.cluster.value.as_str()),
+        ("db/1", "db")
+    );
+    assert_eq!(route.matcher, HelloMatch::default());
 }
 
 #[test]
@@ -272,6 +284,7 @@ fn no_text_panics() {
         SMALLEST,
         "cluster \"c\" { discover dns=\"a:1\" nameserver=\"::1\"; retry on=\"5xx\" budget=\"1.5%\"; affinity key=\"{tag:a}\"; health-check { http \"/\" expect=\"2xx\" body=\"a\" } }",
         "plugin \"geo\" \"geo.wasm\" { sha256 \"x\" }\ncluster \"c\" { balancer; endpoint }",
+        "listener \"l\" \"unix:@a\" { tls { certificate \"a\"; ciphers \"TLS_AES_256_GCM_SHA384\"; acme \"http://[::1]:1/\" { name \"a\" } }; proxy-protocol from=\"unix\"; route sni=\"a\" { compress \"br\" { type \"a/*\" }; client-certificate { name \"DNS:*\" } } }",
     ];
     for seed in seeds {
         // Every third place, to keep the test short; the seeds are ASCII.

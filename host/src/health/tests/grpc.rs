@@ -10,22 +10,26 @@ use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::super::Prober;
-use super::{is_closed_when_dropped, listen, probe_and, probe_deaf, prober, words};
+use super::{is_closed_when_dropped, listen, local, probe_and, probe_deaf, prober, words};
 use crate::config::Probe;
 
-type Fields = &'static [(&'static str, &'static str)];
+pub(super) type Fields = &'static [(&'static str, &'static str)];
 
 /// What a server answers: status, fields of the head, body, fields of the trailers.
 #[derive(Clone, Copy)]
-struct Answer(u16, Fields, &'static [u8], Fields);
+pub(super) struct Answer(
+    pub(super) u16,
+    pub(super) Fields,
+    pub(super) &'static [u8],
+    pub(super) Fields,
+);
 
-const GRPC: Fields = &[("content-type", "application/grpc")];
-const OK: Fields = &[("grpc-status", "0")];
-const SERVING: &[u8] = &[0, 0, 0, 0, 2, 8, 1];
+pub(super) const GRPC: Fields = &[("content-type", "application/grpc")];
+pub(super) const OK: Fields = &[("grpc-status", "0")];
+pub(super) const SERVING: &[u8] = &[0, 0, 0, 0, 2, 8, 1];
 
 fn probe(service: &str) -> Prober {
     prober(Probe::Grpc {
@@ -42,7 +46,10 @@ fn map(fields: Fields) -> HeaderMap {
 }
 
 /// Answers the calls of one connection; gives whether it ended without an error, and the last call's head and body.
-async fn serve(stream: TcpStream, answer: Answer) -> (bool, Option<(String, Vec<u8>)>) {
+pub(super) async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    answer: Answer,
+) -> (bool, Option<(String, Vec<u8>)>) {
     let seen = Arc::new(Mutex::new(None));
     let service = service_fn(|request: Request<Incoming>| {
         let seen = seen.clone();
@@ -172,7 +179,8 @@ async fn the_call_names_the_service_and_ends_cleanly() {
         let (stream, _) = listener.accept().await.expect("the check connects");
         serve(stream, Answer(200, GRPC, SERVING, OK)).await
     };
-    let (result, (clean, call)) = tokio::join!(prober.probe(&target), endpoint);
+    let checked = async { tokio::join!(prober.probe(&target), endpoint) };
+    let (result, (clean, call)) = local(checked).await;
     assert_eq!(words(result), "passed: grpc status SERVING");
     assert!(clean, "the connection was closed in order");
     let (head, body) = call.expect("a call was made");

@@ -11,7 +11,7 @@ use super::{
     settings, words,
 };
 use crate::config::{HttpProbe, Probe};
-use crate::health::{Prober, Target};
+use crate::health::{Prober, Target, Transport};
 
 async fn check(probe: HttpProbe, answer: &[u8]) -> String {
     let prober = prober(Probe::Http(probe));
@@ -250,7 +250,7 @@ async fn the_request_is_what_was_configured() {
         };
         let (result, head) = tokio::join!(prober.probe(&target), serve);
         assert!(result.is_ok());
-        let head = head.replace(&target.address.port().to_string(), "PORT");
+        let head = head.replace(&target.label, "localhost:PORT");
         let mut lines: Vec<&str> = head.trim_end().split("\r\n").collect();
         assert_eq!(lines.remove(0), line);
         lines.sort_unstable();
@@ -285,7 +285,16 @@ fn what_cannot_be_sent_is_refused_when_made() {
         method: method.to_owned(),
         ..http_probe()
     };
+    let two_hosts = HttpProbe {
+        headers: vec![
+            ("host".to_owned(), "a".to_owned()),
+            ("host".to_owned(), "b".to_owned()),
+        ],
+        ..http_probe()
+    };
     let cases = [
+        (two_hosts, false),
+        (header("host", "a"), true),
         (header("content-length", "5"), false),
         (header("transfer-encoding", "chunked"), false),
         (header("connection", "keep-alive"), false),
@@ -307,7 +316,7 @@ fn what_cannot_be_sent_is_refused_when_made() {
     for (probe, sound) in cases {
         let name = format!("{probe:?}");
         assert_eq!(
-            Prober::new(&settings(Probe::Http(probe))).is_ok(),
+            Prober::new(&settings(Probe::Http(probe)), Transport::default()).is_ok(),
             sound,
             "{name}"
         );

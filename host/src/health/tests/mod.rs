@@ -6,14 +6,18 @@ mod http;
 mod task;
 mod tcp;
 mod tls;
+mod transport;
+mod unix;
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::LocalSet;
 
-use super::{Failure, Passed, Prober, Target};
+use super::{Failure, Passed, Prober, Target, Transport};
 use crate::config::{HealthCheck, HttpProbe, InitialHealth, Percent, Probe};
 
 /// Long enough for any machine; tests of timeouts own the clock.
@@ -47,14 +51,30 @@ fn http_probe() -> HttpProbe {
 }
 
 fn prober(probe: Probe) -> Prober {
-    Prober::new(&settings(probe)).expect("the probe of a test is sound")
+    travelling(probe, Transport::default())
+}
+
+fn travelling(probe: Probe, transport: Transport) -> Prober {
+    Prober::new(&settings(probe), transport).expect("the probe of a test is sound")
+}
+
+/// Where checks run.
+async fn local<T>(work: impl Future<Output = T>) -> T {
+    LocalSet::new().run_until(work).await
+}
+
+fn target(address: SocketAddr, label: &str) -> Target {
+    Target {
+        address: address.into(),
+        label: label.to_owned(),
+    }
 }
 
 async fn listen() -> (TcpListener, Target) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
     let address = listener.local_addr().expect("bound");
     let label = format!("localhost:{}", address.port());
-    (listener, Target { address, label })
+    (listener, target(address, &label))
 }
 
 /// Runs a check and the endpoint that accepts its connection at the same time; both must end.
@@ -67,11 +87,11 @@ async fn probe_and<T, F: Future<Output = T>>(
         let (stream, _) = listener.accept().await.expect("the check connects");
         endpoint(stream).await
     };
-    tokio::join!(prober.probe(&target), serve)
+    local(async { tokio::join!(prober.probe(&target), serve) }).await
 }
 
 /// An endpoint that reads a request head, sends `answer` and closes. Gives the head.
-async fn answer_with(mut stream: TcpStream, answer: &[u8]) -> String {
+async fn answer_with(mut stream: impl AsyncRead + AsyncWrite + Unpin, answer: &[u8]) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.expect("the head is sent whole"));
@@ -84,10 +104,13 @@ async fn answer_with(mut stream: TcpStream, answer: &[u8]) -> String {
 
 /// Checks an endpoint that accepts, waits to be spoken to, sends `first` and then nothing more, on a paused clock.
 async fn probe_deaf(probe: Probe, first: &[u8]) -> (Result<Passed, Failure>, Duration) {
-    let prober = Prober::new(&HealthCheck {
-        timeout: Duration::from_secs(1),
-        ..settings(probe)
-    })
+    let prober = Prober::new(
+        &HealthCheck {
+            timeout: Duration::from_secs(1),
+            ..settings(probe)
+        },
+        Transport::default(),
+    )
     .expect("the probe of a test is sound");
     let (listener, target) = listen().await;
     let deaf = async {
@@ -101,23 +124,29 @@ async fn probe_deaf(probe: Probe, first: &[u8]) -> (Result<Passed, Failure>, Dur
         std::future::pending::<()>().await;
     };
     let begun = tokio::time::Instant::now();
-    tokio::select! {
-        result = prober.probe(&target) => (result, begun.elapsed()),
-        () = deaf => unreachable!("it is pending"),
-    }
+    local(async {
+        tokio::select! {
+            result = prober.probe(&target) => (result, begun.elapsed()),
+            () = deaf => unreachable!("it is pending"),
+        }
+    })
+    .await
 }
 
 /// Whether a check that is dropped while it waits for an answer closes its connection.
 async fn is_closed_when_dropped(probe: Probe) -> bool {
     let prober = prober(probe);
     let (listener, target) = listen().await;
-    let check = tokio::spawn(async move { prober.probe(&target).await });
-    let (mut stream, _) = listener.accept().await.expect("the check connects");
-    check.abort();
-    // Returns at the end of the stream, by a close or by a reset; it would wait for ever for a connection that is left open.
-    let mut rest = Vec::new();
-    let _ = stream.read_to_end(&mut rest).await;
-    check.await.is_err_and(|error| error.is_cancelled())
+    local(async {
+        let check = tokio::task::spawn_local(async move { prober.probe(&target).await });
+        let (mut stream, _) = listener.accept().await.expect("the check connects");
+        check.abort();
+        // Returns at the end of the stream, by a close or by a reset; it would wait for ever for a connection that is left open.
+        let mut rest = Vec::new();
+        let _ = stream.read_to_end(&mut rest).await;
+        check.await.is_err_and(|error| error.is_cancelled())
+    })
+    .await
 }
 
 fn words(result: Result<Passed, Failure>) -> String {

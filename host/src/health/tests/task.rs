@@ -9,8 +9,8 @@ use tokio::time::{Instant, sleep};
 
 use super::super::pace::{first_wait, wait};
 use super::super::task::{Probing, run};
-use super::super::{Check, Failure, Pace, Passed, Subject, Target, spawn};
-use super::{listen, settings};
+use super::super::{Check, Failure, Pace, Passed, Subject, Target, Transport, spawn};
+use super::{listen, local, settings, target};
 use crate::config::{HealthCheck, Percent, Probe};
 
 /// Probe number `n` takes `takes[n]` milliseconds; beyond the script, none.
@@ -20,7 +20,7 @@ struct Slow {
 }
 
 impl Probing for Slow {
-    fn probe(&self, _: &Target) -> impl Future<Output = Result<Passed, Failure>> + Send {
+    fn probe(&self, _: &Target) -> impl Future<Output = Result<Passed, Failure>> {
         let mut starts = self.starts.lock().expect("no test panics here");
         let took = self.takes.get(starts.len()).copied().unwrap_or_default();
         starts.push(Instant::now());
@@ -62,10 +62,7 @@ impl Subject for Script {
 }
 
 fn nowhere() -> Target {
-    Target {
-        address: ([127, 0, 0, 1], 1).into(),
-        label: "localhost:1".to_owned(),
-    }
+    target(([127, 0, 0, 1], 1).into(), "localhost:1")
 }
 
 /// The starts of the checks, in milliseconds since the task began.
@@ -178,16 +175,19 @@ fn extreme_intervals_and_positions_do_not_panic() {
 #[tokio::test]
 async fn a_spawned_check_reports_and_stops() {
     let (listener, target) = listen().await;
-    let check = Arc::new(Check::new(settings(Probe::Tcp)).expect("sound"));
+    let check = Arc::new(Check::new(settings(Probe::Tcp), Transport::default()).expect("sound"));
     let script = Arc::new(Script::new(target, &[]));
-    let task = spawn(check, script.clone(), (0, 1));
-    let (mut stream, _) = listener.accept().await.expect("the check connects");
-    let end = stream.read_to_end(&mut Vec::new()).await;
-    assert_eq!(end.ok(), Some(0));
-    drop(stream);
-    while !task.is_finished() {
-        tokio::task::yield_now().await;
-    }
+    local(async {
+        let task = spawn(check, script.clone(), (0, 1));
+        let (mut stream, _) = listener.accept().await.expect("the check connects");
+        let end = stream.read_to_end(&mut Vec::new()).await;
+        assert_eq!(end.ok(), Some(0));
+        drop(stream);
+        while !task.is_finished() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     let reports = script.reports.lock().expect("no test panics here");
     let details = reports
         .iter()
@@ -199,13 +199,16 @@ async fn a_spawned_check_reports_and_stops() {
 async fn dropping_the_handle_closes_the_connection_and_reports_nothing() {
     let (listener, target) = listen().await;
     let probe = Probe::Http(super::http_probe());
-    let check = Arc::new(Check::new(settings(probe)).expect("sound"));
+    let check = Arc::new(Check::new(settings(probe), Transport::default()).expect("sound"));
     let script = Arc::new(Script::new(target, &[]));
-    let task = spawn(check, script.clone(), (0, 1));
-    let (mut stream, _) = listener.accept().await.expect("the check connects");
-    drop(task);
-    let _ = stream.read_to_end(&mut Vec::new()).await;
-    assert_eq!(Arc::strong_count(&script), 1, "the task is gone");
+    local(async {
+        let task = spawn(check, script.clone(), (0, 1));
+        let (mut stream, _) = listener.accept().await.expect("the check connects");
+        drop(task);
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+        assert_eq!(Arc::strong_count(&script), 1, "the task is gone");
+    })
+    .await;
     let reports = script.reports.lock().expect("no test panics here");
     assert!(reports.is_empty());
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 
-use super::super::{Prober, Target};
-use super::{listen, probe_and, prober, settings, words};
+use super::super::{Prober, Transport};
+use super::{listen, probe_and, prober, settings, target, words};
 use crate::config::{HealthCheck, Probe};
 
 #[tokio::test]
@@ -49,22 +49,25 @@ async fn a_connection_that_is_not_accepted_in_time_fails() {
     let queued = [(); 2].map(|()| std::net::TcpStream::connect(address));
     assert!(queued.iter().all(Result::is_ok));
 
-    let prober = Prober::new(&HealthCheck {
-        timeout: Duration::from_millis(1500),
-        ..settings(Probe::Tcp)
-    })
+    let prober = Prober::new(
+        &HealthCheck {
+            timeout: Duration::from_millis(1500),
+            ..settings(Probe::Tcp)
+        },
+        Transport::default(),
+    )
     .expect("sound");
-    let label = "full".to_owned();
-    let result = prober.probe(&Target { address, label }).await;
+    let result = prober.probe(&target(address, "full")).await;
     assert_eq!(words(result), "no connection within 1.5s");
 }
 
 #[tokio::test]
 async fn the_address_and_port_of_the_check_go_before_the_endpoints() {
     let (listener, there) = listen().await;
-    let loopback: IpAddr = there.address.ip();
+    let there = there.address.ip().expect("not a Unix socket");
+    let loopback: IpAddr = there.ip();
     let elsewhere: IpAddr = "127.0.0.2".parse().expect("an address");
-    let port = there.address.port();
+    let port = there.port();
     // Held without listening, so that nothing answers there.
     let silent = TcpSocket::new_v4().expect("a socket");
     let local = "127.0.0.1:0".parse().expect("an address");
@@ -92,11 +95,8 @@ async fn the_address_and_port_of_the_check_go_before_the_endpoints() {
                 port,
                 ..settings(Probe::Tcp)
             };
-            let target = Target {
-                address: endpoint.into(),
-                label: "app".to_owned(),
-            };
-            let result = Prober::new(&settings).expect("sound").probe(&target).await;
+            let prober = Prober::new(&settings, Transport::default()).expect("sound");
+            let result = prober.probe(&target(endpoint.into(), "app")).await;
             assert_eq!(result.is_ok(), passes, "{endpoint:?} {address:?} {port:?}");
         }
     };

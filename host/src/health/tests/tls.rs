@@ -13,19 +13,19 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
-use super::super::{Failure, Prober};
+use super::super::{Failure, Prober, Transport};
 use super::{is_closed_when_dropped, probe_and, probe_deaf, prober, settings, words};
 use crate::config::{Probe, TlsProbe};
 
 /// A server with a self-signed certificate, and the file that holds it.
-struct Server {
-    acceptor: TlsAcceptor,
-    ca: PathBuf,
+pub(super) struct Server {
+    pub(super) acceptor: TlsAcceptor,
+    pub(super) ca: PathBuf,
     _directory: TempDir,
 }
 
 impl Server {
-    fn new(name: &str) -> Server {
+    pub(super) fn new(name: &str) -> Server {
         Server::with(CertificateParams::new([name.to_owned()]).expect("a name"))
     }
 
@@ -38,6 +38,11 @@ impl Server {
     }
 
     fn with(params: CertificateParams) -> Server {
+        Server::speaking(params, &[])
+    }
+
+    /// With these protocols to agree on.
+    pub(super) fn speaking(params: CertificateParams, protocols: &[&str]) -> Server {
         let key = KeyPair::generate().expect("a key");
         let certificate = params.self_signed(&key).expect("a certificate");
         let directory = TempDir::new().expect("a directory");
@@ -45,12 +50,16 @@ impl Server {
         std::fs::write(&ca, pem(certificate.der())).expect("written");
         let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
+        let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .expect("versions")
             .with_no_client_auth()
             .with_single_cert(vec![certificate.der().clone()], key)
             .expect("a key of its own");
+        config.alpn_protocols = protocols
+            .iter()
+            .map(|name| name.as_bytes().into())
+            .collect();
         Server {
             acceptor: TlsAcceptor::from(Arc::new(config)),
             ca,
@@ -226,11 +235,7 @@ fn trust_that_cannot_be_built_is_refused_when_made() {
             Some("not a name"),
             "\"not a name\" is not a server name",
         ),
-        (
-            directory.path().join("absent.pem"),
-            None,
-            "cannot read certificates of ",
-        ),
+        (directory.path().join("absent.pem"), None, "cannot read "),
         (
             file("empty.pem", "nothing"),
             None,
@@ -244,7 +249,9 @@ fn trust_that_cannot_be_built_is_refused_when_made() {
             ca: Some(ca),
             verify: true,
         });
-        let refused = Prober::new(&settings(probe)).err().unwrap_or_default();
+        let refused = Prober::new(&settings(probe), Transport::default())
+            .err()
+            .unwrap_or_default();
         assert!(refused.starts_with(expected), "{refused}");
         assert_eq!(refused.is_empty(), expected.is_empty(), "{refused}");
     }

@@ -1,4 +1,4 @@
-//! Whom the TLS probe trusts.
+//! Whom we trust when we are the client.
 
 use std::path::Path;
 
@@ -7,23 +7,38 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
+use super::digest::Digest;
+use super::policy::default_provider;
+
 /// The certificates in the PEM file `ca`; without one, the system's. Blocks on file reads.
-pub(super) fn trusted_roots(ca: Option<&Path>) -> Result<RootCertStore, String> {
+///
+/// # Errors
+/// What a file lacks or holds that it should not, in words that name it.
+pub fn trusted_roots(ca: Option<&Path>) -> Result<RootCertStore, String> {
     match ca {
-        Some(path) => pem_roots(path),
+        Some(path) => {
+            let read = std::fs::read(path);
+            let pem = read.map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+            pem_roots(&pem, path)
+        }
         None => system_roots(),
     }
 }
 
-fn pem_roots(path: &Path) -> Result<RootCertStore, String> {
-    let unreadable = |error| format!("cannot read certificates of {}: {error}", path.display());
+/// The certificates in `pem`, which is what `path` holds: all of them must be usable.
+pub(super) fn pem_roots(pem: &[u8], path: &Path) -> Result<RootCertStore, String> {
+    let file = path.display();
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(path).map_err(unreadable)? {
-        let added = roots.add(certificate.map_err(unreadable)?);
-        added.map_err(|error| format!("a certificate of {}: {error}", path.display()))?;
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        let certificate = certificate
+            .map_err(|error| format!("cannot read the certificates of {file}: {error}"))?;
+        let added = roots.add(certificate);
+        added.map_err(|error| format!("a certificate of {file} cannot be used: {error}"))?;
     }
     if roots.is_empty() {
-        return Err(format!("there is no certificate in {}", path.display()));
+        return Err(format!(
+            "there is no certificate in {file}; PEM with the certificates of authorities is expected"
+        ));
     }
     Ok(roots)
 }
@@ -43,10 +58,18 @@ fn system_roots() -> Result<RootCertStore, String> {
     Ok(roots)
 }
 
-/// For `verify=#false`: any certificate will do, and it need not even be the peer's. Fit to learn whether something speaks TLS there,
-/// and for nothing else; hence private to checks, which send no secret.
+pub(super) fn add_roots_to(digest: &mut Digest, roots: &RootCertStore) {
+    for root in &roots.roots {
+        digest.add(root.subject.as_ref());
+        digest.add(root.subject_public_key_info.as_ref());
+        digest.add(root.name_constraints.as_deref().unwrap_or_default());
+    }
+}
+
+/// For `verify=#false`: any certificate will do, and it need not even be the peer's. Whoever stands between can read and change everything,
+/// so a check of signatures would add nothing.
 #[derive(Debug)]
-pub(super) struct AcceptsAnyCertificate;
+pub struct AcceptsAnyCertificate;
 
 impl ServerCertVerifier for AcceptsAnyCertificate {
     fn verify_server_cert(
@@ -79,8 +102,7 @@ impl ServerCertVerifier for AcceptsAnyCertificate {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        rustls::crypto::aws_lc_rs::default_provider()
-            .signature_verification_algorithms
-            .supported_schemes()
+        let algorithms = default_provider().signature_verification_algorithms;
+        algorithms.supported_schemes()
     }
 }

@@ -1,0 +1,74 @@
+//! The task that moves a connection's frames.
+
+use super::guard::Guarded;
+use super::shared::Shared;
+use crate::net::timer::Timer;
+use bytes::Bytes;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// How long a connection without streams has to say goodbye: a peer that reads nothing would keep its GOAWAY, and with it `held`, for good.
+pub(super) const CLOSING_TIMEOUT: Duration = Duration::from_secs(5);
+
+type H2Connection = h2::client::Connection<Guarded, Bytes>;
+
+/// Drives `connection` until it has ended: the peer closed it, it broke, or nobody can open streams on it any more and the last one is gone.
+pub(super) async fn drive(
+    connection: H2Connection,
+    shared: Rc<Shared>,
+    held: impl Sized + 'static,
+) {
+    let mut driver = Driver {
+        connection,
+        shared: Rc::clone(&shared),
+        closing: None,
+    };
+    if let Err(error) = (&mut driver).await {
+        tracing::debug!(%error, "HTTP/2 connection to upstream broke");
+    }
+    // Fails the streams that are left, so they must not be told before that the connection has ended.
+    drop(driver);
+    shared.set_ended();
+    drop(held);
+}
+
+struct Driver {
+    connection: H2Connection,
+    shared: Rc<Shared>,
+    /// Set while there is nothing left to do but to close.
+    closing: Option<Timer>,
+}
+
+impl Future for Driver {
+    type Output = Result<(), h2::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let driver = self.get_mut();
+        driver.shared.register_driver(cx.waker());
+        driver.shared.poll_lingering(cx);
+        let ended = Pin::new(&mut driver.connection).poll(cx);
+        driver.shared.note_settings();
+        match ended {
+            Poll::Ready(ended) => Poll::Ready(ended),
+            Poll::Pending => driver.poll_closing(cx).map(Ok),
+        }
+    }
+}
+
+impl Driver {
+    fn poll_closing(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.shared.is_finishing() {
+            self.closing = None;
+            return Poll::Pending;
+        }
+        let timer = self.closing.get_or_insert_with(|| {
+            let timer = Timer::new();
+            timer.set(CLOSING_TIMEOUT);
+            timer
+        });
+        timer.poll_expired(cx)
+    }
+}

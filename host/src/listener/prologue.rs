@@ -1,0 +1,125 @@
+//! What a connection goes through before its protocol begins: a PROXY header from peers that send one, and the TLS handshake.
+
+use super::{Admitted, admit};
+use crate::http::{ConnectionFacts, Scheme};
+use crate::net::address::Address;
+use crate::net::prefixed::Prefixed;
+use crate::net::stream::Stream;
+use crate::net::timer::Timer;
+use crate::observe::seldom::Seldom;
+use crate::proxy;
+use crate::proxy_protocol::{self, ReceiveError};
+use crate::snapshot::Bound;
+use crate::tls::AcceptError;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// Whether a connection from `peer` has one.
+pub(super) fn is_needed(bound: &Bound, peer: &Address) -> bool {
+    bound.listener.tls.is_some() || sends_header(bound, peer)
+}
+
+fn sends_header(bound: &Bound, peer: &Address) -> bool {
+    let Some(proxy_protocol) = &bound.listener.proxy_protocol else {
+        return false;
+    };
+    match peer {
+        Address::Ip(peer) => {
+            let ip = peer.ip();
+            let mut from = proxy_protocol.from.iter();
+            from.any(|network| network.contains(&ip))
+        }
+        Address::Unix(_) => proxy_protocol.from_unix,
+    }
+}
+
+/// Runs it. None: the connection is over, which has been logged where somebody may want to know.
+pub(super) async fn run(
+    mut stream: Stream,
+    peer: &Address,
+    mut facts: ConnectionFacts,
+    bound: &Bound,
+    timer: &Timer,
+) -> Option<(Stream, Admitted)> {
+    if sends_header(bound, peer) {
+        stream = receive_header(stream, &mut facts, bound, timer).await?;
+    }
+    let mut admitted = admit(facts, bound)?;
+    if let Some(tls) = &bound.listener.tls {
+        let (under_tls, seen) = match tls.accept(stream, timer).await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                refuse(error, &admitted.facts, timer).await;
+                return None;
+            }
+        };
+        stream = under_tls;
+        // Nobody else has the facts yet.
+        let facts = Arc::get_mut(&mut admitted.facts)?;
+        facts.scheme = Scheme::Https;
+        facts.tls = Some(Arc::new(seen));
+    }
+    Some((stream, admitted))
+}
+
+/// Reads the PROXY header, and believes it.
+async fn receive_header(
+    mut stream: Stream,
+    facts: &mut ConnectionFacts,
+    bound: &Bound,
+    timer: &Timer,
+) -> Option<Stream> {
+    timer.set(bound.listener.proxy_protocol.as_ref()?.timeout);
+    let received = match timer.within(proxy_protocol::receive(&mut stream)).await {
+        Ok(Ok(received)) => Ok(received),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(ReceiveError::Io(std::io::ErrorKind::TimedOut.into())),
+    };
+    let (header, behind) = match received {
+        Ok(received) => received,
+        Err(error) => {
+            static REFUSED: Seldom = Seldom::new();
+            if let Some(times) = REFUSED.count() {
+                tracing::warn!(listener = %facts.listener, peer = %facts.peer, %error, times, "connection closed: no valid PROXY header");
+            }
+            return None;
+        }
+    };
+    let mut said = header.facts;
+    said.sender = Some(facts.peer);
+    facts.proxy = Some(Arc::new(said));
+    if let Some(source) = header.source {
+        facts.peer = canonical(source);
+    }
+    if let Some(destination) = header.destination {
+        facts.local = canonical(destination);
+    }
+    Some(match behind.is_empty() {
+        true => stream,
+        false => Prefixed::new(behind, stream),
+    })
+}
+
+fn canonical(address: SocketAddr) -> SocketAddr {
+    crate::net::socket::canonical(address)
+}
+
+/// Says what went wrong with a handshake, to the client where it can be told.
+async fn refuse(error: AcceptError, facts: &ConnectionFacts, timer: &Timer) {
+    match error {
+        AcceptError::PlainHttp(stream) => {
+            tracing::debug!(listener = %facts.listener, peer = %facts.peer, "plain HTTP on a TLS listener");
+            proxy::http::refuse_plain(stream, timer).await;
+        }
+        AcceptError::AcmeChallenge | AcceptError::Closed => {}
+        AcceptError::Busy => {
+            static BUSY: Seldom = Seldom::new();
+            if let Some(times) = BUSY.count() {
+                tracing::warn!(listener = %facts.listener, times, "as many TLS handshakes are under way as may be: new connections are closed");
+            }
+        }
+        failed @ (AcceptError::Timeout | AcceptError::Tls(_)) => {
+            tracing::debug!(listener = %facts.listener, peer = %facts.peer, error = %failed, "TLS handshake failed");
+        }
+    }
+}
