@@ -12,6 +12,7 @@
 
 #![allow(
     dead_code,
+    unused_imports,
     reason = "an authority offers more than every selection of tests takes"
 )]
 
@@ -66,9 +67,13 @@ impl Refusal {
 
     /// With a `Retry-After` of so many seconds.
     pub(crate) fn rate_limited(seconds: u64) -> Refusal {
-        let mut refusal = Refusal::problem(429, "rateLimited", "too many orders");
-        refusal.0.fields.push(("retry-after", seconds.to_string()));
-        refusal
+        let refusal = Refusal::problem(429, "rateLimited", "too many orders");
+        refusal.with("retry-after", &seconds.to_string())
+    }
+
+    pub(crate) fn with(mut self, field: &'static str, value: &str) -> Refusal {
+        self.0.fields.push((field, value.to_owned()));
+        self
     }
 
     pub(crate) fn raw(status: u16, kind: &str, body: &[u8]) -> Refusal {
@@ -134,6 +139,11 @@ impl Authority {
     /// Clients are asked to wait so many seconds between looks at an order.
     pub(crate) fn set_pace(&self, seconds: u64) {
         self.state().pace = Some(seconds);
+    }
+
+    /// From now on this name is in no certificate, though it was ordered and proved.
+    pub(crate) fn leave_out(&self, name: &str) {
+        self.state().left_out = Some(name.to_owned());
     }
 
     /// The next request whose path begins so is answered with this. Several wait for their turn.

@@ -17,6 +17,7 @@
     reason = "a harness offers more than every selection of tests takes"
 )]
 
+pub(crate) mod acme;
 mod admin;
 mod client;
 mod gate;

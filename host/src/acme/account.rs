@@ -2,8 +2,10 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hyper::Uri;
 use instant_acme::{Account, AccountCredentials, ExternalAccountKey, NewAccount};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::error::AcmeError;
 use super::heed::Heed;
@@ -24,25 +26,35 @@ pub(super) async fn open(
     storage: &Storage,
     http: &Heed,
 ) -> Result<Account, AcmeError> {
-    match kept(storage)? {
+    match kept(settings, storage)? {
         Some(kept) => restore(kept, settings, storage, http).await,
         None => create(settings, storage, http).await,
     }
 }
 
 /// The kept account as it is, to ask something that changes nothing.
-pub(super) async fn existing(storage: &Storage, http: &Heed) -> Result<Option<Account>, AcmeError> {
-    let Some(kept) = kept(storage)? else {
+pub(super) async fn existing(
+    settings: &Acme,
+    storage: &Storage,
+    http: &Heed,
+) -> Result<Option<Account>, AcmeError> {
+    let Some(kept) = kept(settings, storage)? else {
         return Ok(None);
     };
     let builder = Account::builder_with_http(Box::new(http.clone()));
     Ok(Some(builder.from_credentials(kept.credentials).await?))
 }
 
-/// One that cannot be understood counts as none: authorities make new accounts for nothing.
-fn kept(storage: &Storage) -> Result<Option<Kept>, AcmeError> {
+/// One that cannot be understood or is for another directory counts as none: authorities make new accounts for nothing.
+fn kept(settings: &Acme, storage: &Storage) -> Result<Option<Kept>, AcmeError> {
+    // The library expects it to be an address.
+    if settings.directory.value.parse::<Uri>().is_err() {
+        return Err(AcmeError::Directory);
+    }
     let text = storage.account()?;
-    Ok(text.and_then(|text| serde_json::from_slice(&text).ok()))
+    let kept = text.and_then(|text| serde_json::from_slice::<Value>(&text).ok());
+    let kept = kept.filter(|kept| kept["credentials"]["directory"] == settings.directory.value);
+    Ok(kept.and_then(|kept| serde_json::from_value(kept).ok()))
 }
 
 async fn restore(

@@ -15,6 +15,9 @@ use x509_parser::time::ASN1Time;
 use super::error::AcmeError;
 use crate::config::Spanned;
 
+/// Seconds since 1970.
+const YEAR_10000: u64 = 253_402_300_800;
+
 /// The chain, the certificate first, and its key; both PEM.
 pub(super) type Pair = (Vec<u8>, Vec<u8>);
 
@@ -98,8 +101,11 @@ fn validity(certificate: &CertificateDer<'_>) -> Result<(SystemTime, SystemTime)
     times.filter(|(from, to)| from < to).ok_or_else(broken)
 }
 
-/// None before 1970, when there were no certificates.
+/// None outside 1970 to 9999, where there are no certificates and HTTP has no dates to speak of them.
 fn instant(time: ASN1Time) -> Option<SystemTime> {
     let seconds = u64::try_from(time.timestamp()).ok()?;
+    if seconds >= YEAR_10000 {
+        return None;
+    }
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }

@@ -18,6 +18,8 @@ pub(super) enum AcmeError {
     /// What is wrong with the trusted certificates, in words that name the file.
     #[error("{0}")]
     Roots(String),
+    #[error("the directory is not an address")]
+    Directory,
     #[error("the key of `external-account` is not base64url")]
     ExternalKey,
     /// The text is the authority's own, see [`plain`], or says how it could not be asked.

@@ -1,4 +1,5 @@
-//! What `instant-acme` does not pass on of an answer: how long the authority wants us to wait, and errors that are not ACME's.
+//! Between `instant-acme` and the network: takes note of what the library does not pass on (how long the authority wants us to wait, errors
+//! that are not ACME's), and keeps from it what it would panic over.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -7,11 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use hyper::body::Bytes;
-use hyper::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
-use hyper::{Method, Request, StatusCode};
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use hyper::{Method, Request, StatusCode, Uri};
 use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient, Problem};
 
 use super::error::told;
+use super::schedule::ASKED_MAX;
 
 /// An [`HttpClient`] that remembers. Cheap to clone; all clones remember the same.
 #[derive(Clone)]
@@ -28,7 +30,7 @@ impl Heed {
         }
     }
 
-    /// The `Retry-After` of the last answer.
+    /// The `Retry-After` of the last answer, a day at most.
     pub(super) fn asked(&self) -> Option<Duration> {
         *self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -48,17 +50,41 @@ impl HttpClient for Heed {
             // What an earlier answer asked for is no longer so when there is none now.
             heed.note(None);
             let signed = request.method() == Method::POST;
-            let response = heed.inner.request(request).await?;
-            heed.note(retry_after(&response.parts.headers, SystemTime::now()));
+            let mut response = heed.inner.request(request).await?;
+            heed.note(bound_wait(&mut response.parts.headers));
             let refused =
                 response.parts.status.is_client_error() || response.parts.status.is_server_error();
             // Of a signed request the library wants to see the problem document itself: `badNonce` is one.
             match refused && !(signed && is_problem(&response.parts.headers)) {
                 true => Err(refusal(response).await),
-                false => Ok(response),
+                false if signed => Ok(response),
+                false => sound(response).await,
             }
         })
     }
+}
+
+/// The library adds the seconds to the clock, which panics where there are too many.
+fn bound_wait(headers: &mut HeaderMap) -> Option<Duration> {
+    let asked = retry_after(headers, SystemTime::now()).map(|asked| asked.min(ASKED_MAX));
+    match asked {
+        Some(asked) => headers.insert(RETRY_AFTER, HeaderValue::from(asked.as_secs())),
+        None => headers.remove(RETRY_AFTER),
+    };
+    asked
+}
+
+/// The library expects the address in a directory to be one.
+async fn sound(mut response: BytesResponse) -> Result<BytesResponse, Error> {
+    let body = response.body.into_bytes().await.map_err(Error::Other)?;
+    if let Ok(directory) = serde_json::from_slice::<serde_json::Value>(&body) {
+        let address = directory["newNonce"].as_str();
+        if address.is_some_and(|address| address.parse::<Uri>().is_err()) {
+            return Err(Error::Str("an address for nonces in the directory"));
+        }
+    }
+    response.body = Box::new(body);
+    Ok(response)
 }
 
 async fn refusal(mut response: BytesResponse) -> Error {

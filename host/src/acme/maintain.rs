@@ -179,7 +179,7 @@ impl Maintainer {
         let id = current.and_then(|current| current.certificate.id.as_ref());
         let id = id.ok_or_else(unsupported)?;
         let http = Heed::new((self.world.connect)(&self.settings)?);
-        let account = account::existing(&self.storage, &http).await?;
+        let account = account::existing(&self.settings, &self.storage, &http).await?;
         let account = account.ok_or_else(unsupported)?;
         let (info, again) = account.renewal_info(id).await?;
         let window = info.suggested_window;

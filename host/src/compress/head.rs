@@ -10,9 +10,9 @@ pub(super) fn may_compress(
     response: &ResponseHead,
 ) -> bool {
     let fields = response.fields();
-    !matches!(request_method, "HEAD" | "CONNECT")
+    request_method != "CONNECT"
         && is_whole(response)
-        && is_large_enough(response, settings.size_min)
+        && is_large_enough(length(response, request_method), settings.size_min)
         && is_listed(&settings.types, fields)
         && !is_encoded(fields)
         && !names(fields, b"cache-control", b"no-transform")
@@ -56,9 +56,19 @@ fn is_whole(response: &ResponseHead) -> bool {
         && !response.fields().contains(b"content-range")
 }
 
+/// Of the body, or of the one that GET would have had: an answer to HEAD says the same (RFC 9110 section 9.3.2).
+fn length(response: &ResponseHead, request_method: &str) -> BodyLength {
+    match (request_method, response.content_length()) {
+        ("HEAD", Some(length)) => BodyLength::Fixed(length),
+        // Nothing is known of it; a wrong `Vary` would do less harm than a missing one, a wrong `Content-Encoding` more.
+        ("HEAD", None) => BodyLength::None,
+        _ => response.body(),
+    }
+}
+
 /// A body of unknown length may always be: most of those are large, and an event stream is not over for a long time.
-fn is_large_enough(response: &ResponseHead, size_min: u64) -> bool {
-    match response.body() {
+fn is_large_enough(length: BodyLength, size_min: u64) -> bool {
+    match length {
         BodyLength::None | BodyLength::Fixed(0) => false,
         BodyLength::Fixed(length) => length >= size_min,
         BodyLength::Chunked | BodyLength::UntilClose => true,

@@ -27,12 +27,14 @@ use crate::http::ResponseHead;
 /// Called once, after the last response filter and before the head is written. `accept_encoding` is the request's header, several lines joined by
 /// `, `; without it, or when it is malformed, nothing is compressed.
 ///
+/// An answer to HEAD gets the headers that GET would get, and no encoder.
+///
 /// On `Some` the head has `Content-Encoding`, its `ETag` is weak (an invalid one is gone), it has no `Content-Length`, `Accept-Ranges` or digest
 /// of the bytes any more, and [`ResponseHead::body`] is chunked: the caller frames the body by that. If only the client's wishes or the
 /// order of them stand between the response and compression, it gets `Vary: Accept-Encoding` in both cases, since caches must tell the two apart.
 ///
 /// Left alone, without `Vary`:
-/// - an answer to HEAD, as in nginx: it keeps the headers of the uncompressed response; and to CONNECT;
+/// - an answer to CONNECT, and one to HEAD that does not tell its length;
 /// - statuses 1xx, 204, 205, 206 and 304, anything with `Content-Range`, and a body known to be empty or shorter than `size_min`;
 /// - what has a `Content-Encoding` already, other than `identity`;
 /// - `Cache-Control: no-transform` (RFC 9111 section 5.2.2.6);
@@ -54,6 +56,9 @@ pub fn begin(
     let coding = accept::choose(accept_encoding?, &settings.codings)?;
     let length = response.content_length();
     head::announce(response, coding).ok()?;
+    if request_method == "HEAD" {
+        return None;
+    }
     Some(Encoder::new(coding, length))
 }
 

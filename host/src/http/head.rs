@@ -294,10 +294,13 @@ impl ResponseHead {
         self.content_length
     }
 
-    /// Makes the length of the body unknown: it is being rewritten on its way. It is then framed as chunked, and no `Content-Length` goes out.
+    /// Makes the length of the body unknown: it is being rewritten on its way. It is then framed as chunked, and no `Content-Length` goes out;
+    /// where there is no body, as in an answer to HEAD, there is none still.
     pub fn forget_length(&mut self) {
         self.content_length = None;
-        self.body = BodyLength::Chunked;
+        if self.body != BodyLength::None {
+            self.body = BodyLength::Chunked;
+        }
     }
 
     /// Whether the upstream connection may be used again once the body has been read to its end.

@@ -130,8 +130,9 @@ fn write_request_line(request: &Parts, tunnel: bool, out: &mut Vec<u8>) -> Resul
     if request.method == Method::CONNECT && !tunnel {
         out.extend_from_slice(authority.ok_or(Malformed("missing-authority"))?.as_bytes());
     } else {
-        let target = uri.path_and_query().ok_or(Malformed("missing-path"))?;
-        let target = target.as_str();
+        // Of a missing path `path_and_query` makes a slash.
+        let target = uri.path_and_query().filter(|_| !uri.path().is_empty());
+        let target = target.ok_or(Malformed("missing-path"))?.as_str();
         if !target.starts_with('/') && target != "*" {
             return Err(Malformed("path"));
         }

@@ -21,3 +21,8 @@ pub(super) fn broken(error: h2::Error) -> io::Error {
     };
     io::Error::new(kind, error)
 }
+
+/// Why a stream took nothing more: whatever h2 says, there is no other reason for what we give it than that either side has reset it.
+pub(super) fn gone(error: h2::Error) -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionReset, error)
+}

@@ -12,6 +12,7 @@ use super::head::{self, Malformed, Rules};
 use super::message::Incoming;
 use crate::http::Scheme;
 use crate::net::stream::Stream;
+use crate::net::timer::Timer;
 use crate::observe::seldom::Seldom;
 use bytes::Bytes;
 use exchange::Exchange;
@@ -20,8 +21,9 @@ use h2::{Reason, RecvStream};
 use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
-/// What a stream may have handed over and not yet put on the wire. With the one write that may go beyond it, a stream holds at most 80 KiB
+/// What a stream may have handed over and not yet put on the wire. With one write that is held before that, a stream holds at most 80 KiB
 /// for a downstream that does not read.
 const SEND_BUFFER_BYTES: usize = 64 * 1024;
 
@@ -31,6 +33,9 @@ const RESET_STREAMS_MAX: usize = 100;
 
 /// The largest window of RFC 9113 section 6.9.1.
 const WINDOW_MAX: u32 = (1 << 31) - 1;
+
+/// How long a closed connection may take to say so: a peer that reads nothing does not hear it.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 static FLOODS: Seldom = Seldom::new();
 
@@ -61,6 +66,10 @@ pub struct ServerConnection {
     rules: Rules,
     streams_max: usize,
     phase: Phase,
+    /// The peer was told that we go: it may be gone before we are.
+    is_leaving: bool,
+    /// Set once the connection was closed.
+    deadline: Option<Timer>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,6 +132,8 @@ impl ServerConnection {
             },
             streams_max: usize::try_from(settings.streams_max).unwrap_or(usize::MAX),
             phase: Phase::Open,
+            is_leaving: false,
+            deadline: None,
         })
     }
 
@@ -148,6 +159,9 @@ impl ServerConnection {
             if self.has_flooded() {
                 continue;
             }
+            if polled.is_pending() && self.is_overdue(cx) {
+                return Poll::Ready(self.end(None).map(Err));
+            }
             match ready!(polled) {
                 Some(Ok((request, respond))) => {
                     if let Some(stream) = self.begin(request, respond) {
@@ -163,11 +177,16 @@ impl ServerConnection {
     /// Says that no further stream will be served, in two steps (RFC 9113 section 6.8): streams that are on their way still are, later ones are
     /// refused. [`ServerConnection::accept`] answers none once the last one has ended.
     pub fn drain(&mut self) {
+        self.is_leaving = true;
         self.connection.graceful_shutdown();
     }
 
-    /// Ends every stream and the connection, telling the peer why; [`ServerConnection::accept`] sends that and answers none, or the error.
+    /// Ends every stream and the connection, telling the peer why; [`ServerConnection::accept`] sends that, waits a moment for the peer to close as
+    /// well, two seconds at most, and answers none.
     pub fn close(&mut self, why: CloseReason) {
+        self.is_leaving = true;
+        let deadline = self.deadline.get_or_insert_with(Timer::new);
+        deadline.set(CLOSE_TIMEOUT);
         self.connection.abrupt_shutdown(match why {
             CloseReason::Idle | CloseReason::Drained => Reason::NO_ERROR,
             CloseReason::Flood => Reason::ENHANCE_YOUR_CALM,
@@ -224,10 +243,18 @@ impl ServerConnection {
         true
     }
 
+    fn is_overdue(&self, cx: &mut Context<'_>) -> bool {
+        let deadline = self.deadline.as_ref();
+        deadline.is_some_and(|deadline| deadline.poll_expired(cx).is_ready())
+    }
+
     fn end(&mut self, error: Option<h2::Error>) -> Option<ConnectionError> {
         match (std::mem::replace(&mut self.phase, Phase::Ended), error) {
             (Phase::Flooded(flood), _) => Some(ConnectionError::Flood(flood)),
             (_, None) => None,
+            (_, Some(error)) if error.is_io() && self.is_leaving && self.open_streams() == 0 => {
+                None
+            }
             (_, Some(error)) if error.is_io() => Some(match error.into_io() {
                 Some(error) => ConnectionError::Lost(error),
                 None => ConnectionError::Lost(io::ErrorKind::ConnectionReset.into()),

@@ -1,5 +1,6 @@
 //! The control thread: builds generations, puts them in force, and listens to signals and file changes.
 
+use super::certificates::Certificates;
 use super::operations::Admin;
 use super::tend::{self, Looked, Tending};
 use super::watch::Watch;
@@ -18,6 +19,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::LocalSet;
 
 /// What `run` was asked for.
 #[derive(Debug, Clone)]
@@ -48,7 +50,8 @@ pub fn run(options: &Options) -> ExitCode {
         Ok(engine) => engine,
         Err(error) => return fail(&format!("{}\n", chain(&error))),
     };
-    let exit = runtime.block_on(serve(options, loaded, logging, engine));
+    // Health checks run over streams that stay on their thread.
+    let exit = LocalSet::new().block_on(&runtime, serve(options, loaded, logging, engine));
     runtime.shutdown_timeout(Duration::ZERO);
     exit
 }
@@ -138,6 +141,7 @@ struct Control {
     drain_timeout: Duration,
     drain_delay: Duration,
     tending: Tending,
+    certificates: Certificates,
     admin: Admin,
 }
 
@@ -172,6 +176,7 @@ impl Control {
             drain_timeout: config.process.drain_timeout,
             drain_delay: config.process.drain_delay,
             tending: Tending::default(),
+            certificates: Certificates::default(),
             admin: Admin::default(),
         })
     }
@@ -358,6 +363,7 @@ impl Control {
             socket::remove_file(address);
         }
         self.sockets = built.keys;
+        self.certificates.apply(&built.snapshot, config);
         self.demos.stop_unwanted(&config.demo_origins);
         self.admin
             .apply(&built.snapshot, &config.admin, built.admin);

@@ -3,6 +3,7 @@
 //! Start-up is a reload from the empty snapshot: build everything, swap once, retire the old; a failure at any step before the swap
 //! changes nothing. Knows neither HTTP nor Wasm.
 
+mod certificates;
 mod control;
 mod operations;
 mod tend;

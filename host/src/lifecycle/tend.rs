@@ -61,7 +61,8 @@ impl Tending {
             let checks = same.unwrap_or_else(|| Checks {
                 check: check.clone(),
                 _task: Task(
-                    tokio::spawn(check_all(check.clone(), cluster.live.clone())).abort_handle(),
+                    tokio::task::spawn_local(check_all(check.clone(), cluster.live.clone()))
+                        .abort_handle(),
                 ),
             });
             self.checks.insert(cluster.name.clone(), checks);

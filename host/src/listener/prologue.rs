@@ -11,7 +11,6 @@ use crate::proxy;
 use crate::proxy_protocol::{self, ReceiveError};
 use crate::snapshot::Bound;
 use crate::tls::AcceptError;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// Whether a connection from `peer` has one.
@@ -77,10 +76,12 @@ async fn receive_header(
     };
     let (header, behind) = match received {
         Ok(received) => received,
+        // As load balancers do that look whether we are there.
+        Err(ReceiveError::Silent) => return None,
         Err(error) => {
             static REFUSED: Seldom = Seldom::new();
             if let Some(times) = REFUSED.count() {
-                tracing::warn!(listener = %facts.listener, peer = %facts.peer, %error, times, "connection closed: no valid PROXY header");
+                tracing::warn!(listener = %facts.listener, peer = %facts.peer, error = %crate::snapshot::chain(&error), times, "connection closed: no valid PROXY header");
             }
             return None;
         }
@@ -89,19 +90,12 @@ async fn receive_header(
     said.sender = Some(facts.peer);
     facts.proxy = Some(Arc::new(said));
     if let Some(source) = header.source {
-        facts.peer = canonical(source);
+        facts.peer = source;
     }
     if let Some(destination) = header.destination {
-        facts.local = canonical(destination);
+        facts.local = destination;
     }
-    Some(match behind.is_empty() {
-        true => stream,
-        false => Prefixed::new(behind, stream),
-    })
-}
-
-fn canonical(address: SocketAddr) -> SocketAddr {
-    crate::net::socket::canonical(address)
+    Some(Prefixed::new(behind, stream))
 }
 
 /// Says what went wrong with a handshake, to the client where it can be told.

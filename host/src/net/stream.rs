@@ -4,7 +4,7 @@ use super::address::{Address, LOCAL_PEER, UnixAddress};
 use super::socket::canonical;
 use super::transport::Transport;
 use futures_util::FutureExt;
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -285,6 +285,28 @@ macro_rules! write_by_arm {
                     $kind::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
                     $kind::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
                     $kind::Layered(stream) => stream.poll_write(cx, bytes),
+                }
+            }
+
+            fn poll_write_vectored(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                slices: &[IoSlice<'_>],
+            ) -> Poll<io::Result<usize>> {
+                match self.get_mut() {
+                    $kind::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+                    $kind::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+                    $kind::Layered(stream) => {
+                        let first = slices.iter().find(|slice| !slice.is_empty());
+                        stream.poll_write(cx, first.map_or(&[], |slice| slice))
+                    }
+                }
+            }
+
+            fn is_write_vectored(&self) -> bool {
+                match self {
+                    $kind::Tcp(_) | $kind::Unix(_) => true,
+                    $kind::Layered(_) => false,
                 }
             }
 

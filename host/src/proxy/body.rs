@@ -107,7 +107,7 @@ impl BodyReader {
         }
     }
 
-    /// As [`BodyReader::transfer`], through an encoder. What is at hand leaves at once: nobody knows when more comes.
+    /// As [`BodyReader::transfer`], through an encoder, which keeps what it likes until [`flush_encoded`].
     pub(super) fn transfer_encoded(
         &mut self,
         input: &mut Buffer,
@@ -131,7 +131,11 @@ impl BodyReader {
         } else {
             self.transfer(input, &mut plain, Wire::Plain)?;
         }
-        encode(encoder, &plain, self.is_done(), out, wire)?;
+        let then = match self.is_done() {
+            true => Flush::End,
+            false => Flush::No,
+        };
+        encode(encoder, &plain, then, out, wire)?;
         if self.is_done() && wire == Wire::Chunked {
             out.extend_from_slice(&last);
         }
@@ -173,15 +177,32 @@ pub(super) fn finish_encoded(
     out: &mut Buffer,
     wire: Wire,
 ) -> Result<(), BadChunk> {
-    encode(encoder, &[], true, out, wire)?;
+    encode(encoder, &[], Flush::End, out, wire)?;
     finish(out, wire);
     Ok(())
+}
+
+/// Takes from the encoder what it has kept: nobody knows when more comes.
+pub(super) fn flush_encoded(
+    encoder: &mut Encoder,
+    out: &mut Buffer,
+    wire: Wire,
+) -> Result<(), BadChunk> {
+    encode(encoder, &[], Flush::Yes, out, wire)
+}
+
+/// What an encoder gives out.
+#[derive(Clone, Copy, PartialEq)]
+enum Flush {
+    No,
+    Yes,
+    End,
 }
 
 fn encode(
     encoder: &mut Encoder,
     plain: &[u8],
-    is_last: bool,
+    then: Flush,
     out: &mut Buffer,
     wire: Wire,
 ) -> Result<(), BadChunk> {
@@ -189,12 +210,10 @@ fn encode(
         reason: "compression",
     };
     let mut encoded = Buffer::take();
-    if !plain.is_empty() {
-        encoder
-            .write(plain, !is_last, &mut encoded)
-            .map_err(failed)?;
-    }
-    if is_last {
+    encoder
+        .write(plain, then == Flush::Yes, &mut encoded)
+        .map_err(failed)?;
+    if then == Flush::End {
         encoder.finish(&mut encoded).map_err(failed)?;
     }
     let count = encoded.len();

@@ -11,6 +11,7 @@ use super::context::{LentContext, RequestContext};
 use super::local_reply::{self, Answer};
 use super::outcome::{Outcome, Stop};
 use super::{forwarded, grpc, http2};
+use crate::acme;
 use crate::filter::{self, Halt};
 use crate::http::{Exchange, Parsed, TargetForm, parse_request};
 use crate::net::buffer::Buffer;
@@ -29,6 +30,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 const DRAINING_PATIENCE: Duration = Duration::from_secs(1);
 /// How long it takes at most to hear of what has arrived already on a connection that is idle when draining begins.
 const DRAINING_GRACE: Duration = Duration::from_millis(100);
+/// Where `http-01` challenges are asked for (RFC 8555 section 8.3).
+const ACME_PREFIX: &str = "/.well-known/acme-challenge/";
 /// How long a client may take to hear that it is wrong here.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -278,6 +281,9 @@ fn plan(
     if is_misdirected(ctx.exchange()) {
         return Err(Answer::plain(Stop::Misdirected));
     }
+    if let Some(answer) = acme_answer(ctx.exchange_mut()) {
+        return Err(answer);
+    }
     let (matcher, route) = http
         .routes
         .find(ctx.exchange())
@@ -313,6 +319,20 @@ fn plan(
         timeouts,
         limits: http.limits,
     })
+}
+
+/// The answer to a challenge by which a certificate authority looks whether a name is ours, on listeners without TLS.
+fn acme_answer(exchange: &mut Exchange) -> Option<Answer> {
+    if exchange.connection.tls.is_some() {
+        return None;
+    }
+    let token = exchange.request.path().strip_prefix(ACME_PREFIX)?;
+    let authorization = acme::http_challenge(token)?;
+    let body = filter::put_plain(exchange, 200, authorization.as_bytes());
+    let fields = exchange.response.fields_mut();
+    // Name and value are valid.
+    let _ = fields.set(b"content-type", b"application/octet-stream");
+    Some(Answer::prepared(Outcome::RouteReply, body))
 }
 
 /// Whether the request is for a host that the TLS connection is not: neither the name that was asked for in the handshake nor one that the

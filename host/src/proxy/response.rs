@@ -1,7 +1,7 @@
 //! The response on its way back: head, interim heads, response filters, body.
 
 use super::attempt::Target;
-use super::body::{BodyReader, Wire, finish, finish_encoded};
+use super::body::{BodyReader, Wire, finish, finish_encoded, flush_encoded};
 use super::connection::Registration;
 use super::context::RequestContext;
 use super::grpc;
@@ -17,6 +17,7 @@ use crate::net::buffer::Buffer;
 use crate::net::copy::{BULK_BYTES, Splicer};
 use crate::net::stream::{ReadHalf, WriteHalf};
 use crate::net::timer::Timer;
+use futures_util::FutureExt;
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::pin;
@@ -180,6 +181,13 @@ async fn read_head(
         match timer.within(read).await {
             Ok(Some(Err(error))) if is_not_processed(&error) => {
                 return Err(NoAnswer::NotProcessed);
+            }
+            // Of a translation: what came is no message that HTTP/1.1 could carry.
+            Ok(Some(Err(error))) if error.kind() == std::io::ErrorKind::InvalidData => {
+                if let Some(endpoint) = &ctx.endpoint {
+                    endpoint.report(&target.cluster.name, "invalid response", &error);
+                }
+                return Err(NoAnswer::Invalid);
             }
             Ok(Some(Ok(0) | Err(_))) => {
                 return Err(if input.is_empty() {
@@ -369,6 +377,27 @@ async fn body(
         {
             splice(from, to, timer, reader, ctx, target, splicer).await?;
             continue;
+        }
+        if let Some(encoder) = &mut encoder {
+            // What is at hand is compressed together; before a wait everything leaves.
+            let at_hand = upstream.read_buf(&mut **input).now_or_never();
+            match at_hand {
+                Some(Ok(1..)) => {
+                    transfer(reader, input, &mut out, wire, &mut Some(encoder))?;
+                    continue;
+                }
+                Some(Ok(0)) if reader.end() => {
+                    end(&mut out, wire, &mut Some(encoder))?;
+                    continue;
+                }
+                Some(Ok(0) | Err(_)) => return Err(Outcome::UpstreamAborted),
+                None => {
+                    let flushed = flush_encoded(encoder, &mut out, wire);
+                    flushed.map_err(|_| Outcome::UpstreamAborted)?;
+                    send(downstream, timer, &out, ctx, target).await?;
+                    out.clear();
+                }
+            }
         }
         timer.set(target.timeouts.response);
         match timer.within(upstream.read_buf(&mut **input)).await {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::binary::{ALPN, AUTHORITY, SSL, UNIQUE_ID};
 use super::common_name::common_name;
-use super::write::{Header, write, write_own, write_value};
+use super::write::{Header, write, write_value};
 use crate::config::{ProxyProtocolOut, ProxyValue};
 use crate::http::{ClientCertificate, ConnectionFacts, TlsFacts};
 use crate::net::address::LOCAL_PEER;
@@ -28,7 +28,8 @@ const CUSTOM: std::ops::RangeInclusive<u8> = 0xe0..=0xef;
 /// Appends the header that an upstream connection for this downstream begins with.
 ///
 /// The addresses are those of [`ConnectionFacts`], so what a trusted PROXY header said goes on. A downstream on a Unix socket has none: saying
-/// 127.0.0.1 instead would make it a neighbour of the endpoint. Values that the downstream does not have are not sent.
+/// 127.0.0.1 instead would make it a neighbour of the endpoint. Then nothing else is said either, see [`Header`]. Values that the downstream does
+/// not have are not sent.
 pub fn write_for(settings: &ProxyProtocolOut, facts: &ConnectionFacts, out: &mut Vec<u8>) {
     let mut values = Vec::new();
     for value in &settings.values {
@@ -51,7 +52,14 @@ pub fn write_for(settings: &ProxyProtocolOut, facts: &ConnectionFacts, out: &mut
 
 /// Appends the header of a connection that is relayed for nobody, as checks make them: `LOCAL` of version 2, `UNKNOWN` of version 1.
 pub fn write_local(settings: &ProxyProtocolOut, out: &mut Vec<u8>) {
-    write_own(settings.version, settings.checksum, out);
+    let header = Header {
+        version: settings.version,
+        source: None,
+        destination: None,
+        values: &[],
+        checksum: settings.checksum,
+    };
+    write(&header, out);
 }
 
 fn add<'f>(value: ProxyValue, facts: &'f ConnectionFacts, out: &mut Vec<(u8, Cow<'f, [u8]>)>) {

@@ -12,8 +12,9 @@ use crate::config::ProxyVersion;
 #[derive(Debug, Clone, Copy)]
 pub struct Header<'a> {
     pub version: ProxyVersion,
-    /// Who opened the connection, and what it was opened to. If either lacks nothing is said about both: `UNKNOWN` in version 1, unspecified
-    /// addresses in version 2. If one is IPv4 and the other IPv6, the first is mapped into IPv6.
+    /// Who opened the connection, and what it was opened to. If either lacks nothing is said about the connection but that it has no other
+    /// addresses than its own: `UNKNOWN` in version 1, `LOCAL` in version 2, without values. Version 2 could also send values with addresses
+    /// of no family, which receivers may refuse, and HAProxy does. If one is IPv4 and the other IPv6, the first is mapped into IPv6.
     pub source: Option<SocketAddr>,
     pub destination: Option<SocketAddr>,
     /// Types and values in order, for version 2; version 1 has no place for them. Whatever would make the header longer than
@@ -28,15 +29,7 @@ pub fn write(header: &Header<'_>, out: &mut Vec<u8>) {
     let addresses = Addresses::new(header.source, header.destination);
     match header.version {
         ProxyVersion::V1 => write_line(&addresses, out),
-        ProxyVersion::V2 => write_binary(PROXY, &addresses, header.values, header.checksum, out),
-    }
-}
-
-/// Appends a header that says that the connection is nobody's but ours.
-pub(super) fn write_own(version: ProxyVersion, checksum: bool, out: &mut Vec<u8>) {
-    match version {
-        ProxyVersion::V1 => write_line(&Addresses::Unknown, out),
-        ProxyVersion::V2 => write_binary(LOCAL, &Addresses::Unknown, &[], checksum, out),
+        ProxyVersion::V2 => write_binary(&addresses, header, out),
     }
 }
 
@@ -94,14 +87,13 @@ fn hexadecimal(address: &Ipv6Addr) -> String {
     }
 }
 
-fn write_binary(
-    command: u8,
-    addresses: &Addresses,
-    values: &[(u8, &[u8])],
-    checksum: bool,
-    out: &mut Vec<u8>,
-) {
+fn write_binary(addresses: &Addresses, header: &Header<'_>, out: &mut Vec<u8>) {
     let start = out.len();
+    let checksum = header.checksum;
+    let (command, values) = match addresses {
+        Addresses::Unknown => (LOCAL, &[][..]),
+        Addresses::Ipv4(..) | Addresses::Ipv6(..) => (PROXY, header.values),
+    };
     out.extend_from_slice(&SIGNATURE);
     out.push(VERSION << 4 | command);
     out.extend_from_slice(&[0; FIXED_BYTES - SIGNATURE.len() - 1]);
@@ -120,7 +112,7 @@ fn write_binary(
 }
 
 /// Type and length.
-pub(super) const VALUE_HEAD_BYTES: usize = 3;
+const VALUE_HEAD_BYTES: usize = 3;
 
 /// Appends the addresses and says which family they are, of a stream.
 fn write_addresses(addresses: &Addresses, out: &mut Vec<u8>) -> u8 {

@@ -5,6 +5,7 @@ use super::live::open_connections;
 use super::{
     Action, HttpListener, Listener, Mirror, Protocol, Route, Snapshot, Split, TcpListener, TcpRoute,
 };
+use crate::acme;
 use crate::affinity::Affinity;
 use crate::balance::{LevelPolicy, Picker};
 use crate::bundled;
@@ -180,7 +181,15 @@ impl Compiler<'_> {
         });
         let previous = running.and_then(|listener| listener.tls.as_deref());
         let server = tls::Server::new(settings, previous);
-        Some(Some(Arc::new(self.all_or_errors(server)?)))
+        let server = self.all_or_errors(server)?;
+        // What an earlier generation has got is never older than what was stored.
+        let acme = settings.acme.as_ref().filter(|_| !server.has_installed());
+        if let Some((chain, key)) = acme.and_then(acme::stored)
+            && let Err(error) = server.install(&chain, &key)
+        {
+            tracing::warn!(listener = %written.name.value, error, "the stored certificate cannot be used");
+        }
+        Some(Some(Arc::new(server)))
     }
 
     fn all_or_errors<T>(&mut self, made: Result<T, Vec<(config::Place, String)>>) -> Option<T> {

@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, WebPkiClientVerifier};
-use rustls::sign::SingleCertAndKey;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
+use super::Errors;
+use super::certificate::Certificate;
 use super::hello::sni;
 use super::policy::Policy;
 use super::template::bare_config;
-use super::{Errors, pem};
 use crate::config::TlsPolicy;
 
 /// The protocol by which the validation server makes itself known; it speaks nothing above it.
@@ -70,13 +72,22 @@ fn config(certificate: Vec<u8>, key: Vec<u8>) -> Result<ServerConfig, String> {
     };
     let policy = Policy::new(&TlsPolicy::default()).map_err(words)?;
     let key = PrivateKeyDer::try_from(key)?;
-    let pair = pem::fitting(
-        vec![CertificateDer::from(certificate)],
-        key,
-        &policy.provider,
-    )?;
+    let pair = pair(certificate.into(), key, &policy.provider)?;
     let mut config = bare_config(&policy, WebPkiClientVerifier::no_client_auth()).map_err(words)?;
     config.alpn_protocols = vec![PROTOCOL.to_vec()];
     config.cert_resolver = Arc::new(SingleCertAndKey::from(pair));
     Ok(config)
+}
+
+/// The library's check that both belong together is left out: it parses the certificate, and refuses critical extensions that it does not
+/// know, of which the one of RFC 8737 is one.
+fn pair(
+    certificate: CertificateDer<'static>,
+    key: PrivateKeyDer<'static>,
+    provider: &CryptoProvider,
+) -> Result<CertifiedKey, String> {
+    Certificate::read(&certificate)?;
+    let key = provider.key_provider.load_private_key(key);
+    let key = key.map_err(|error| format!("the key cannot be used: {error}"))?;
+    Ok(CertifiedKey::new(vec![certificate], key))
 }

@@ -89,7 +89,7 @@ fn key(pem: &[u8], path: &Path) -> Result<PrivateKeyDer<'static>, String> {
 }
 
 /// One says of the other that they belong together.
-pub(super) fn fitting(
+fn fitting(
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
     provider: &CryptoProvider,

@@ -89,6 +89,11 @@ impl Server {
         Ok(())
     }
 
+    /// Whether a certificate was installed, here or in what this one replaces.
+    pub fn has_installed(&self) -> bool {
+        !self.table.load().installed().is_empty()
+    }
+
     /// A place among the handshakes under way, unless there are as many as may be.
     pub(super) fn place(&self) -> Option<HandshakePlace<'_>> {
         let more = |count: u32| (count < self.handshakes_max).then_some(count + 1);

@@ -16,6 +16,7 @@ pub(super) fn layered(tls: TlsStream<Stream>) -> Stream {
     Stream::Layered(Box::new(Tls {
         tls: RefCell::new(tls),
         failure: RefCell::new(None),
+        broken: Cell::new(None),
         ended: Cell::new(false),
     }))
 }
@@ -28,6 +29,8 @@ struct Tls {
     tls: RefCell<TlsStream<Stream>>,
     /// An error behind bytes that were given out first.
     failure: RefCell<Option<io::Error>>,
+    /// Reading has failed, in this way, and does so ever after: the library may forget it while the socket has nothing new.
+    broken: Cell<Option<io::ErrorKind>>,
     /// The peer has said that nothing more comes.
     ended: Cell<bool>,
 }
@@ -47,7 +50,8 @@ impl Tls {
     fn poll_some(&self, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let mut tls = self.tls.borrow_mut();
         let mut tls = Pin::new(&mut *tls);
-        let bytes = std::task::ready!(tls.as_mut().poll_fill_buf(cx))?;
+        let filled = std::task::ready!(tls.as_mut().poll_fill_buf(cx));
+        let bytes = filled.inspect_err(|error| self.broken.set(Some(error.kind())))?;
         if bytes.is_empty() {
             self.ended.set(true);
         }
@@ -58,12 +62,14 @@ impl Tls {
     }
 
     fn has_failed(&self) -> bool {
-        self.failure.borrow().is_some()
+        self.broken.get().is_some()
     }
 
     fn poll_fill(&self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let mut tls = self.tls.borrow_mut();
-        Pin::new(&mut *tls).poll_fill_buf(cx).map_ok(<[u8]>::len)
+        let filled = std::task::ready!(Pin::new(&mut *tls).poll_fill_buf(cx));
+        let filled = filled.inspect_err(|error| self.broken.set(Some(error.kind())));
+        Poll::Ready(filled.map(<[u8]>::len))
     }
 }
 
@@ -72,6 +78,9 @@ impl Transport for Tls {
     fn poll_read(&self, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if let Some(failure) = self.failure.take() {
             return Poll::Ready(Err(failure));
+        }
+        if let Some(kind) = self.broken.get() {
+            return Poll::Ready(Err(kind.into()));
         }
         self.push(cx);
         let begin = into.filled().len();

@@ -18,6 +18,8 @@ pub(super) struct State {
     pub(super) issuer: CertificateIssuer,
     pub(super) lifetime: Duration,
     pub(super) external: Option<(String, Vec<u8>)>,
+    /// A name that is left out of certificates, though it was ordered and proved.
+    pub(super) left_out: Option<String>,
     pub(super) window: Option<(String, String)>,
     /// Seconds between looks at an order that clients are asked for.
     pub(super) pace: Option<u64>,
@@ -71,6 +73,7 @@ impl State {
             issuer: CertificateIssuer::new(),
             lifetime: 90 * DAY,
             external: None,
+            left_out: None,
             window: None,
             pace: None,
             refusals: Vec::new(),
@@ -433,7 +436,10 @@ impl Authority {
         }
         let request = decode(asked.payload["csr"].as_str().unwrap_or_default())?;
         let (names, lifetime) = (state.orders[place].names.clone(), state.lifetime);
-        let chain = state.issuer.issue(request, &names, now, lifetime)?;
+        let left_out = state.left_out.clone();
+        let chain = state
+            .issuer
+            .issue(request, &names, left_out.as_deref(), now, lifetime)?;
         state.orders[place].chain = Some(chain);
         Ok(Answer::json(200, &self.shown(&state, place)))
     }

@@ -207,3 +207,19 @@ async fn a_longest_answer_is_taken() {
         Ok(body)
     );
 }
+
+#[tokio::test]
+async fn how_long_to_wait_is_forgotten_when_there_is_no_answer() {
+    let answer = "HTTP/1.1 200 OK\r\nretry-after: 600\r\ncontent-length: 2\r\n\r\n{}";
+    let good = peer(|stream| reply(stream, answer.as_bytes())).port();
+    let silent = peer(drop).port();
+    let authority = Trusted::new();
+    let client = Client::new(Some(authority.path())).expect("roots");
+    let heed = Heed::new(Arc::new(client));
+    for (port, asked) in [(good, Some(600)), (silent, None)] {
+        let request = Request::get(format!("http://127.0.0.1:{port}/"));
+        let request = request.body(BodyWrapper::default()).expect("a request");
+        assert_eq!(heed.request(request).await.is_ok(), asked.is_some());
+        assert_eq!(heed.asked().map(|asked| asked.as_secs()), asked);
+    }
+}

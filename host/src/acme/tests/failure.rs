@@ -220,6 +220,17 @@ async fn a_certificate_that_is_not_what_was_ordered_is_not_used() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_certificate_that_lacks_a_name_is_not_used() {
+    let (site, authority, clock) = Site::in_memory(&["a.example", "b.example"]);
+    authority.leave_out("b.example");
+    let _running = site.run(&authority, clock);
+    tokio::time::sleep(SOON).await;
+    assert_eq!(authority.issued().len(), 1);
+    assert_eq!(site.recorder.count(), 0);
+    assert_eq!(failures(&site).count, 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn whatever_an_authority_answers_there_is_another_attempt() {
     let paths = [
         "/directory",
@@ -238,6 +249,11 @@ async fn whatever_an_authority_answers_there_is_another_attempt() {
         Refusal::raw(502, "text/html", b"<h1>Bad gateway</h1>"),
         Refusal::raw(400, "application/problem+json", b"\xff"),
         Refusal::problem(403, "unauthorized", "no"),
+        Refusal::raw(
+            200,
+            "application/json",
+            br#"{"newNonce": "not an address", "newAccount": "", "newOrder": ""}"#,
+        ),
     ];
     for path in paths {
         for answer in &answers {
@@ -274,10 +290,9 @@ async fn more_proofs_than_names_are_not_begun() {
     let (site, authority, clock) = Site::in_memory(&["a.example"]);
     let two = r#"{"status": "pending", "finalize": "http://127.0.0.1:1/finalize/0",
         "authorizations": ["http://127.0.0.1:1/authorization/0", "http://127.0.0.1:1/authorization/1"]}"#;
-    authority.refuse_once(
-        "/new-order",
-        Refusal::raw(201, "application/json", two.as_bytes()),
-    );
+    let answer = Refusal::raw(201, "application/json", two.as_bytes());
+    let answer = answer.with("location", "http://127.0.0.1:1/order/0");
+    authority.refuse_once("/new-order", answer);
     let _running = site.run(&authority, clock);
     tokio::time::sleep(SOON).await;
     assert_eq!(failures(&site).count, 1);
@@ -292,4 +307,22 @@ async fn a_challenge_that_cannot_be_shown_is_not_announced() {
     tokio::time::sleep(SOON).await;
     assert_eq!(authority.ordered().len(), 1);
     assert_eq!(authority.count("POST /challenge/"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_without_end_is_no_reason_to_panic() {
+    let (site, authority, clock) = Site::in_memory(&["a.example"]);
+    authority.set_pace(u64::MAX);
+    site.run(&authority, clock).first(&site).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_directory_that_is_no_address_is_a_failure() {
+    for directory in ["", "https://a.example/^", "https://a b/"] {
+        let (mut site, authority, clock) = Site::in_memory(&["a.example"]);
+        site.settings.directory.value = directory.to_owned();
+        let _running = site.run(&authority, clock);
+        tokio::time::sleep(2 * MINUTE).await;
+        assert_eq!(failures(&site).count, 2, "{directory}");
+    }
 }

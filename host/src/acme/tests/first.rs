@@ -251,3 +251,24 @@ async fn secrets_are_for_us_alone_and_no_draft_is_left() {
     assert_eq!(mode(&site.path("a.example.key")), 0o600);
     assert_eq!(mode(&site.settings.storage.value), 0o700);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_account_file_that_cannot_be_used_is_replaced() {
+    for garbage in [
+        "",
+        "{}",
+        r#"{"credentials": {"directory": "not this one"}}"#,
+    ] {
+        let (site, authority, clock) = Site::in_memory(&["a.example"]);
+        site.run(&authority, clock).first(&site).await;
+        let mut files = site.files().into_iter();
+        let account = files
+            .find(|name| name.starts_with("account-"))
+            .expect("an account");
+        std::fs::write(site.path(&account), garbage).expect("written");
+        let mut more = site.restarted();
+        more.settings.names[0].value = "b.example".to_owned();
+        more.run(&authority, clock).first(&more).await;
+        assert_eq!(authority.contacts().len(), 2, "{garbage}");
+    }
+}

@@ -1,5 +1,6 @@
 //! What happens to a certificate in the course of time.
 
+use super::authority::Refusal;
 use super::fixture::{DAY, HOUR, MINUTE, SOON, Site, certificate};
 use crate::acme::stored;
 
@@ -84,14 +85,20 @@ async fn a_certificate_for_other_names_or_with_another_key_is_not_used() {
     other.settings.names[0].value = "b.example".to_owned();
     other.run(&authority, clock).first(&other).await;
 
-    let chain = std::fs::read(site.path("a.example.pem")).expect("a file");
-    std::fs::write(site.path("b.example.pem"), chain).expect("written");
-    assert_eq!(stored(&other.settings), None, "the key does not fit");
+    std::fs::copy(site.path("a.example.pem"), site.path("b.example.pem")).expect("copied");
     std::fs::copy(site.path("a.example.key"), site.path("b.example.key")).expect("copied");
     assert_eq!(stored(&other.settings), None, "the name does not fit");
     let again = other.restarted();
     again.run(&authority, clock).first(&again).await;
     assert_eq!(authority.ordered().len(), 3);
+    assert_eq!(again.recorder.count(), 1);
+
+    std::fs::copy(site.path("b.example.key"), site.path("a.example.key")).expect("copied");
+    assert_eq!(stored(&site.settings), None, "the key does not fit");
+    let again = site.restarted();
+    again.run(&authority, clock).first(&again).await;
+    assert_eq!(authority.ordered().len(), 4);
+    assert_eq!(again.recorder.count(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -112,6 +119,20 @@ async fn another_directory_means_another_certificate_and_the_old_one_until_then(
     let _running = same.run(&first, clock);
     tokio::time::sleep(DAY).await;
     assert_eq!(first.ordered().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_a_certificate_is_from_is_known_after_failures_as_well() {
+    let (site, authority, clock) = Site::in_memory(&["a.example"]);
+    site.run(&authority, clock).first(&site).await;
+    let mut moved = site.restarted();
+    moved.settings.directory.value = "http://127.0.0.1:1/directory/".to_owned();
+    authority.refuse_once("/new-order", Refusal::problem(403, "unauthorized", "no"));
+    moved.run(&authority, clock).first(&moved).await;
+    assert_eq!(authority.issued().len(), 1);
+    let again = moved.restarted();
+    again.run(&authority, clock).nth(&again, 2).await;
+    assert_eq!(authority.issued().len(), 2);
 }
 
 #[tokio::test(start_paused = true)]

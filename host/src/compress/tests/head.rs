@@ -1,7 +1,7 @@
 use super::super::{begin, describes_bytes};
 use super::{response, settings};
 use crate::config::Coding;
-use crate::http::{BodyLength, ResponseHead, Version, write_response};
+use crate::http::{BodyLength, Limits, ResponseHead, Version, parse_response, write_response};
 
 /// What became of a response, in one word.
 fn fate(accept: Option<&str>, method: &str, response: &mut ResponseHead) -> &'static str {
@@ -119,7 +119,6 @@ fn what_the_request_decides() {
     let table: &[(Option<&str>, &str, &str)] = &[
         (Some("gzip"), "GET", "compressed"),
         (Some("gzip"), "POST", "compressed"),
-        (Some("gzip"), "HEAD", "alone"),
         (Some("gzip"), "CONNECT", "alone"),
         (None, "GET", "varies"),
         (Some(""), "GET", "varies"),
@@ -140,6 +139,24 @@ fn what_the_request_decides() {
             assert_eq!(head.fields().get(b"etag"), Some(b"\"a\"".as_slice()));
         }
     }
+}
+
+#[test]
+fn an_answer_to_head_says_what_one_to_get_would() {
+    let mut head = ResponseHead::new();
+    let text = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5000\r\nETag: \"a\"\r\n\r\n";
+    parse_response(text.as_bytes(), "HEAD", &Limits::default(), &mut head).expect("valid");
+    let encoder = begin(&settings(&["text/*"]), Some(b"gzip"), "HEAD", &mut head);
+    assert!(encoder.is_none(), "there is nothing to compress");
+    assert_eq!(
+        head.fields().get(b"content-encoding"),
+        Some(b"gzip".as_slice())
+    );
+    assert_eq!(head.fields().get(b"etag"), Some(b"W/\"a\"".as_slice()));
+    assert_eq!(
+        (head.body(), head.content_length()),
+        (BodyLength::None, None)
+    );
 }
 
 #[test]

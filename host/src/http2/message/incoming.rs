@@ -128,6 +128,13 @@ impl Incoming {
         }
     }
 
+    /// The tunnel is refused: what was sent into it early is nobody's.
+    pub(in crate::http2) fn refuse(&mut self) {
+        if self.state == State::Held {
+            self.end();
+        }
+    }
+
     /// Nothing more is read; what the peer still sends fills its window and no more.
     pub(in crate::http2) fn end(&mut self) {
         self.state = State::Ended;

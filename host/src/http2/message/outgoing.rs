@@ -1,23 +1,27 @@
 //! A body written as HTTP/1.1 text, sent as DATA and trailers.
 
-use super::broken;
+use super::gone;
 use crate::http::{BodyLength, ChunkedDecoder};
 use crate::http2::head::header_map;
+use ::http::HeaderMap;
 use bytes::{Bytes, BytesMut};
 use h2::{Reason, SendStream};
 use std::io;
 use std::task::{Context, Poll, ready};
 
-/// What is taken of one write; with what h2 holds back itself, what a stream can hold for a peer that does not read.
+/// What is taken of one write. With what h2 holds back itself, that is what a stream can hold for a peer that does not read.
 const WRITE_BYTES_MAX: usize = 16 * 1024;
 
 /// The sending half of a stream behind its head.
+///
+/// h2 is given data only as far as the peer and its own buffer have room; the rest of a write is held here, and goes with the next write or
+/// flush. The end of a body needs no room, so it is not held back from a peer that has room for nothing else.
 #[derive(Debug)]
 pub(in crate::http2) struct Outgoing {
     stream: SendStream<Bytes>,
     body: Body,
-    /// More was handed over than the peer has allowed: nothing further is taken until it has.
-    owes: bool,
+    held: Bytes,
+    end: End,
 }
 
 #[derive(Debug)]
@@ -26,35 +30,43 @@ enum Body {
     /// Bytes still to come.
     Fixed(u64),
     Chunked(Box<ChunkedDecoder>),
-    /// Everything until [`Outgoing::finish`].
+    /// Everything until [`Outgoing::poll_finish`].
     UntilClose,
+}
+
+/// What is to follow the held data.
+#[derive(Debug)]
+enum End {
+    /// More of the body.
+    Open,
+    Now,
+    Trailers(HeaderMap),
+    Sent,
 }
 
 impl Outgoing {
     /// Behind a head that has ended the stream when `length` is none or zero.
     pub(in crate::http2) fn new(stream: SendStream<Bytes>, length: BodyLength) -> Outgoing {
-        let body = match length {
-            BodyLength::None | BodyLength::Fixed(0) => Body::Done,
-            BodyLength::Fixed(length) => Body::Fixed(length),
-            BodyLength::Chunked => Body::Chunked(Box::default()),
-            BodyLength::UntilClose => Body::UntilClose,
+        let (body, end) = match length {
+            BodyLength::None | BodyLength::Fixed(0) => (Body::Done, End::Sent),
+            BodyLength::Fixed(length) => (Body::Fixed(length), End::Open),
+            BodyLength::Chunked => (Body::Chunked(Box::default()), End::Open),
+            BodyLength::UntilClose => (Body::UntilClose, End::Open),
         };
         Outgoing {
             stream,
             body,
-            owes: false,
+            held: Bytes::new(),
+            end,
         }
     }
 
-    /// Whether the whole body was handed over.
+    /// Whether the stream was ended as it should be.
     pub(in crate::http2) fn is_done(&self) -> bool {
-        matches!(self.body, Body::Done)
+        matches!(self.end, End::Sent)
     }
 
-    /// As `AsyncWrite::poll_write`. What is taken is sent without further calls as the peer allows it.
-    ///
-    /// A write is taken whole, up to a limit, once the peer has room for all that was taken before. Looking at the room for this one instead
-    /// would hold back the end of a chunked body, which needs none, from a peer that has room for nothing else.
+    /// As `AsyncWrite::poll_write`: takes nothing while something is held.
     ///
     /// # Errors
     /// `ConnectionReset` when either side has reset the stream, `InvalidData` for broken chunks or bytes behind the end.
@@ -66,23 +78,53 @@ impl Outgoing {
         if bytes.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        if self.is_done() {
+        if matches!(self.body, Body::Done) {
             return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
         }
-        ready!(self.poll_settled(cx))?;
-        Poll::Ready(self.take(&bytes[..bytes.len().min(WRITE_BYTES_MAX)]))
+        ready!(self.poll_flush(cx))?;
+        let taken = self.take(&bytes[..bytes.len().min(WRITE_BYTES_MAX)])?;
+        match self.poll_flush(cx) {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Ready(Ok(())) | Poll::Pending => Poll::Ready(Ok(taken)),
+        }
     }
 
-    /// Ends a body that ends with its connection; others are left as they are.
+    /// As `AsyncWrite::poll_flush`: ready once nothing is held.
     ///
     /// # Errors
-    /// As [`Outgoing::poll_write`].
-    pub(in crate::http2) fn finish(&mut self) -> io::Result<()> {
-        if !matches!(self.body, Body::UntilClose) {
-            return Ok(());
+    /// `ConnectionReset` when either side has reset the stream.
+    pub(in crate::http2) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.held.is_empty() {
+            let room = ready!(self.poll_room(cx))?;
+            let data = self.held.split_to(room.min(self.held.len()));
+            let ends = self.held.is_empty() && matches!(self.end, End::Now);
+            if ends {
+                self.end = End::Sent;
+            }
+            self.stream.send_data(data, ends).map_err(gone)?;
         }
-        self.body = Body::Done;
-        self.send(Bytes::new(), true)
+        let sent = match std::mem::replace(&mut self.end, End::Sent) {
+            End::Open => {
+                self.end = End::Open;
+                Ok(())
+            }
+            End::Now => self.stream.send_data(Bytes::new(), true),
+            End::Trailers(trailers) => self.stream.send_trailers(trailers),
+            End::Sent => Ok(()),
+        };
+        Poll::Ready(sent.map_err(gone))
+    }
+
+    /// As `AsyncWrite::poll_shutdown`: flushes, and ends a body that ends with its connection.
+    ///
+    /// # Errors
+    /// As [`Outgoing::poll_flush`].
+    pub(in crate::http2) fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if matches!(self.body, Body::UntilClose) {
+            self.body = Body::Done;
+            self.end = End::Now;
+        }
+        self.poll_flush(cx)
     }
 
     /// Ready once the stream was reset, by either side, or its connection failed. Registers in the place of a write.
@@ -95,28 +137,28 @@ impl Outgoing {
         self.stream.send_reset(reason);
     }
 
-    /// Ready once the peer has room for everything taken so far and a byte more.
-    fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.owes {
-            return Poll::Ready(Ok(()));
-        }
-        self.stream.reserve_capacity(1);
-        while self.stream.capacity() == 0 {
+    /// How much of the held data h2 takes now.
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.stream.reserve_capacity(self.held.len());
+        loop {
+            let room = self.stream.capacity();
+            if room > 0 {
+                return Poll::Ready(Ok(room));
+            }
             match ready!(self.stream.poll_capacity(cx)) {
                 Some(Ok(_)) => {}
-                Some(Err(error)) => return Poll::Ready(Err(broken(error))),
+                Some(Err(error)) => return Poll::Ready(Err(gone(error))),
                 None => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
             }
         }
-        self.owes = false;
-        Poll::Ready(Ok(()))
     }
 
+    /// Takes bytes off the text while nothing is held.
     fn take(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.body {
             Body::Done => Ok(0),
             Body::UntilClose => {
-                self.send(Bytes::copy_from_slice(bytes), false)?;
+                self.held = Bytes::copy_from_slice(bytes);
                 Ok(bytes.len())
             }
             Body::Fixed(left) => {
@@ -124,54 +166,41 @@ impl Outgoing {
                     .unwrap_or(usize::MAX)
                     .min(bytes.len());
                 *left -= count as u64;
-                let ends = *left == 0;
-                if ends {
+                if *left == 0 {
                     self.body = Body::Done;
+                    self.end = End::Now;
                 }
-                self.send(Bytes::copy_from_slice(&bytes[..count]), ends)?;
+                self.held = Bytes::copy_from_slice(&bytes[..count]);
                 Ok(count)
             }
-            Body::Chunked(_) => self.take_chunks(bytes),
+            Body::Chunked(decoder) => {
+                let (data, taken) = decode(decoder, bytes)?;
+                if decoder.is_done() {
+                    let trailers = header_map(decoder.trailers(), |_| false)?;
+                    self.body = Body::Done;
+                    self.end = if trailers.is_empty() {
+                        End::Now
+                    } else {
+                        End::Trailers(trailers)
+                    };
+                }
+                self.held = data;
+                Ok(taken)
+            }
         }
     }
+}
 
-    /// Chunks that were written together leave together.
-    fn take_chunks(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let Body::Chunked(decoder) = &mut self.body else {
-            return Ok(0);
-        };
-        let invalid = |bad| io::Error::new(io::ErrorKind::InvalidData, bad);
-        let mut data = BytesMut::with_capacity(bytes.len());
-        let mut taken = 0;
-        while taken < bytes.len() && !decoder.is_done() {
-            let rest = &bytes[taken..];
-            let step = decoder.decode(rest).map_err(invalid)?;
-            data.extend_from_slice(&rest[step.data]);
-            taken += step.consumed;
-        }
-        let trailers = match decoder.is_done() {
-            true => Some(header_map(decoder.trailers(), |_| false)?),
-            false => None,
-        };
-        let ends = trailers
-            .as_ref()
-            .is_some_and(|trailers| trailers.is_empty());
-        if trailers.is_some() {
-            self.body = Body::Done;
-        }
-        if ends || !data.is_empty() {
-            self.send(data.freeze(), ends)?;
-        }
-        if let Some(trailers) = trailers.filter(|trailers| !trailers.is_empty()) {
-            self.stream.send_trailers(trailers).map_err(broken)?;
-        }
-        Ok(taken)
+/// The data in `bytes`, chunks that were written together as one, and how many bytes that took.
+fn decode(decoder: &mut ChunkedDecoder, bytes: &[u8]) -> io::Result<(Bytes, usize)> {
+    let invalid = |bad| io::Error::new(io::ErrorKind::InvalidData, bad);
+    let mut data = BytesMut::with_capacity(bytes.len());
+    let mut taken = 0;
+    while taken < bytes.len() && !decoder.is_done() {
+        let rest = &bytes[taken..];
+        let step = decoder.decode(rest).map_err(invalid)?;
+        data.extend_from_slice(&rest[step.data]);
+        taken += step.consumed;
     }
-
-    fn send(&mut self, data: Bytes, ends: bool) -> io::Result<()> {
-        self.owes = true;
-        let sent = self.stream.send_data(data, ends);
-        // The one way to get here with a stream that takes no data is that it was reset.
-        sent.map_err(|_| io::ErrorKind::ConnectionReset.into())
-    }
+    Ok((data.freeze(), taken))
 }

@@ -97,28 +97,29 @@ impl Transport for Exchange {
     fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.is_driven_by(cx);
         let mut responding = self.responding.borrow_mut();
-        let had_head = !matches!(*responding, Responding::Head(_));
+        let was_head = matches!(*responding, Responding::Head(_));
         let taken = ready!(responding.poll_write(cx, bytes))?;
         match *responding {
-            Responding::Tunnel(_) if !had_head => {
-                self.incoming.borrow_mut().open();
-                // Whoever waits to read waits for this.
-                cx.waker().wake_by_ref();
+            Responding::Body(_) if was_head => self.incoming.borrow_mut().refuse(),
+            Responding::Tunnel(_) if was_head => self.incoming.borrow_mut().open(),
+            Responding::Head(_) | Responding::Body(_) | Responding::Tunnel(_) => {
+                return Poll::Ready(Ok(taken));
             }
-            Responding::Head(_) | Responding::Body(_) | Responding::Tunnel(_) => {}
         }
+        // Whoever waits to read waits for this.
+        cx.waker().wake_by_ref();
         Poll::Ready(Ok(taken))
     }
 
-    /// Nothing is held back here: h2 sends what it was given as soon as it can.
-    fn poll_flush(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.is_driven_by(cx);
+        self.responding.borrow_mut().poll_flush(cx)
     }
 
     fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.is_driven_by(cx);
         let mut responding = self.responding.borrow_mut();
-        responding.finish()?;
+        ready!(responding.poll_finish(cx))?;
         if matches!(*responding, Responding::Body(_)) && responding.is_done() {
             self.incoming.borrow_mut().end();
         }

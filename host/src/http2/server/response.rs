@@ -3,7 +3,7 @@
 use crate::http::{BodyLength, LAST_CHUNK, Limits, ResponseHead, parse_response};
 use crate::http::{EscapedSlashes, Parsed, Underscores};
 use crate::http2::head::header_map;
-use crate::http2::message::{Outgoing, broken};
+use crate::http2::message::{Outgoing, gone};
 use ::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use bytes::Bytes;
 use h2::Reason;
@@ -80,15 +80,23 @@ impl Responding {
         }
     }
 
-    /// Ends what ends with its connection.
-    pub(super) fn finish(&mut self) -> io::Result<()> {
+    /// As `AsyncWrite::poll_flush`.
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Responding::Head(_) => Ok(()),
-            Responding::Body(outgoing) | Responding::Tunnel(outgoing) => outgoing.finish(),
+            Responding::Head(_) => Poll::Ready(Ok(())),
+            Responding::Body(outgoing) | Responding::Tunnel(outgoing) => outgoing.poll_flush(cx),
         }
     }
 
-    /// Whether the response, tunnel included, was handed over to its end.
+    /// Ends what ends with its connection.
+    pub(super) fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Responding::Head(_) => Poll::Ready(Ok(())),
+            Responding::Body(outgoing) | Responding::Tunnel(outgoing) => outgoing.poll_finish(cx),
+        }
+    }
+
+    /// Whether the response, tunnel included, has ended as it should.
     pub(super) fn is_done(&self) -> bool {
         match self {
             Responding::Head(_) => false,
@@ -152,7 +160,7 @@ impl Head {
     fn send(&mut self, rest: &[u8]) -> io::Result<(usize, Option<Responding>)> {
         if self.head.is_interim() {
             let interim = self.response(|_| false)?;
-            self.respond.send_informational(interim).map_err(broken)?;
+            self.respond.send_informational(interim).map_err(gone)?;
             self.head.clear();
             return Ok((0, None));
         }
@@ -167,7 +175,7 @@ impl Head {
             BodyLength::Fixed(_) | BodyLength::Chunked | BodyLength::UntilClose => (false, 0),
         };
         let response = self.response(|_| false)?;
-        let stream = self.respond.send_response(response, ends).map_err(broken)?;
+        let stream = self.respond.send_response(response, ends).map_err(gone)?;
         let length = if ends { BodyLength::None } else { length };
         let outgoing = Outgoing::new(stream, length);
         Ok((taken, Some(Responding::Body(outgoing))))
@@ -180,10 +188,7 @@ impl Head {
         }
         let mut response = self.response(|name| name == "sec-websocket-accept")?;
         *response.status_mut() = StatusCode::OK;
-        let stream = self
-            .respond
-            .send_response(response, false)
-            .map_err(broken)?;
+        let stream = self.respond.send_response(response, false).map_err(gone)?;
         let outgoing = Outgoing::new(stream, BodyLength::UntilClose);
         Ok(Responding::Tunnel(outgoing))
     }

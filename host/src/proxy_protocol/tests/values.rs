@@ -186,7 +186,7 @@ fn a_downstream_on_a_unix_socket_has_no_address() {
     let of = |version: ProxyVersion| {
         let settings = ProxyProtocolOut {
             version,
-            values: Vec::new(),
+            values: ALL.to_vec(),
             checksum: false,
         };
         let mut out = Vec::new();
@@ -194,7 +194,7 @@ fn a_downstream_on_a_unix_socket_has_no_address() {
         out
     };
     assert_eq!(of(V1), b"PROXY UNKNOWN\r\n");
-    assert_eq!(of(V2), b"\r\n\r\n\0\r\nQUIT\n\x21\0\0\0");
+    assert_eq!(of(V2), b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0");
 }
 
 #[test]

@@ -82,6 +82,34 @@ async fn garbage_gets_an_alert_and_the_end() {
 }
 
 #[tokio::test]
+async fn who_is_refused_may_read_why_before_the_connection_is_closed() {
+    let files = Files::new();
+    let server = server(&ordinary(&files));
+    let (ours, mut theirs) = UnixStream::pair().expect("a pair of sockets");
+    let has_read = std::cell::Cell::new(false);
+    let client = async {
+        theirs.write_all(b"\0garbage").await.expect("writes");
+        let mut answer = Vec::new();
+        theirs.read_to_end(&mut answer).await.expect("reads");
+        for _ in 0..10 {
+            theirs
+                .write_all(b"more")
+                .await
+                .expect("the server still listens");
+            tokio::task::yield_now().await;
+        }
+        has_read.set(true);
+        drop(theirs);
+    };
+    let accept = async {
+        let refused = server.accept(Stream::Unix(ours), &Timer::new()).await;
+        assert!(matches!(refused, Err(AcceptError::Tls(_))));
+        assert!(has_read.get());
+    };
+    worker(async { tokio::join!(client, accept) }).await;
+}
+
+#[tokio::test]
 async fn a_hello_in_pieces_behind_read_bytes_is_taken() {
     let files = Files::new();
     let server = server(&ordinary(&files));

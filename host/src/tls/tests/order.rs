@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rcgen::CustomExtension;
 use rustls::AlertDescription;
 
 use super::authority::{Authority, Issued, named};
@@ -117,7 +118,10 @@ async fn a_validation_gets_its_certificate_and_nothing_else_does() {
     let mut settings = ordering(&files, &["a.test"]);
     settings.alpn = vec!["http/1.1".to_owned()];
     let server = server(&settings);
-    let (own, proof) = (ca.issue(&named(&["a.test"])), ca.issue(&named(&["a.test"])));
+    let own = ca.issue(&named(&["a.test"]));
+    let mut params = named(&["a.test"]);
+    params.custom_extensions = vec![CustomExtension::new_acme_identifier(&[7; 32])];
+    let proof = ca.issue(&params);
     install(&server, &own);
     let set = server
         .challenges()

@@ -140,9 +140,8 @@ async fn a_peer_that_leaves_is_noticed() {
                     assert!(stream.is_read_closed());
                     assert!(stream.is_stale());
                     stream.readable().await.expect("is ready");
-                    eprintln!("writing {leaves_by_reset}");
                     let written = stream.write_all(OK).await;
-                    eprintln!("wrote");
+
                     assert_eq!(
                         written.map_err(|error| error.kind()),
                         Err(ErrorKind::ConnectionReset)

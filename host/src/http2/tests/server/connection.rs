@@ -119,7 +119,8 @@ async fn a_drain_finishes_what_was_begun() {
         }
         frames.sort_unstable();
         assert_eq!(frames, [(1, raw::HEADERS), (3, raw::HEADERS)]);
-        assert!(served.end.await.expect("no panic").is_none());
+        let end = served.end.await.expect("no panic");
+        assert!(end.is_none(), "{end:?}");
     })
     .await;
 }
@@ -130,7 +131,8 @@ async fn an_idle_connection_drains_at_once() {
         let mut served = serve(SETTINGS, answering("", 1)).await;
         let client = served.client().await;
         let _ = served.commands.send(Command::Drain);
-        assert!(served.end.await.expect("no panic").is_none());
+        let end = served.end.await.expect("no panic");
+        assert!(end.is_none(), "{end:?}");
         drop(client);
     })
     .await;
@@ -166,8 +168,38 @@ async fn closing_says_why_and_ends_the_streams() {
             assert!(raw.next().await.is_none());
             drop((raw, go));
             let end = served.end.await.expect("no panic");
-            assert_eq!(end.is_some(), code != 0, "{end:?}");
+            assert!(end.is_none(), "{end:?}");
         }
+    })
+    .await;
+}
+
+/// A peer that reads nothing does not keep a closed connection.
+#[tokio::test(start_paused = true)]
+async fn closing_takes_no_longer_than_its_timeout() {
+    on_worker(async {
+        let mut served = serve(SETTINGS, |mut stream| async move {
+            let head = b"HTTP/1.1 200 OK\r\nContent-Length: 9999999\r\n\r\n";
+            stream.write_all(head).await.expect("is taken");
+            let written = stream.write_all(&vec![0; 9_999_999]).await;
+            assert!(written.is_err());
+        })
+        .await;
+        let mut raw = served.raw().await;
+        // Windows for more than the pipe holds.
+        raw.send(&frame(raw::SETTINGS, 0, 0, &[0, 4, 0, 0xff, 0, 0]))
+            .await;
+        raw.send(&frame(raw::WINDOW_UPDATE, 0, 0, &[0, 0xff, 0, 0]))
+            .await;
+        raw.request(1, END_STREAM, &GET).await;
+        served.settle().await;
+        let begun = tokio::time::Instant::now();
+        let _ = served.commands.send(Command::Close(CloseReason::Drained));
+        assert!(served.end.await.expect("no panic").is_none());
+        let lasted = begun.elapsed();
+        let expected = Duration::from_secs(2)..Duration::from_secs(3);
+        assert!(expected.contains(&lasted), "{lasted:?}");
+        drop(raw);
     })
     .await;
 }
@@ -177,10 +209,8 @@ async fn closing_says_why_and_ends_the_streams() {
 async fn the_idle_time_runs_while_no_stream_is_open() {
     on_worker(async {
         let patience = Duration::from_secs(30);
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
-        let address = listener.local_addr().expect("bound");
-        let (socket, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
-        let stream = Stream::Tcp(accepted.expect("accepts").0);
+        let (ours, theirs) = pipe::Pipe::pair();
+        let stream = Stream::Layered(ours);
         let server = spawn_local(async move {
             let mut connection = ServerConnection::handshake(stream, &SETTINGS, Scheme::Http)
                 .await
@@ -204,13 +234,12 @@ async fn the_idle_time_runs_while_no_stream_is_open() {
             }
         });
         let begun = tokio::time::Instant::now();
-        let (mut client, connection) = h2::client::handshake(socket.expect("connects"))
-            .await
-            .expect("begins");
+        let (mut client, connection) = h2::client::handshake(theirs).await.expect("begins");
         let mut connection = connection;
         let mut pings = connection.ping_pong().expect("once");
         let connection = spawn_local(connection);
         tokio::time::sleep(Duration::from_secs(20)).await;
+
         let (response, _) = client.send_request(request(), true).expect("is sent");
         assert_eq!(response.await.expect("an answer").status(), 204);
         tokio::time::sleep(Duration::from_secs(20)).await;

@@ -47,7 +47,7 @@ async fn send_body(mut sending: h2::SendStream<Bytes>, mut body: Bytes, sent: Rc
 async fn a_mebibyte_passes_both_ways_in_each_framing() {
     on_worker(async {
         for chunked in [true, false] {
-            let mut served = serve(SETTINGS, move |mut stream| async move {
+            let mut served = serve_tcp(SETTINGS, move |mut stream| async move {
                 let mut text = Vec::new();
                 stream.read_to_end(&mut text).await.expect("reads");
                 let head = text
@@ -133,6 +133,7 @@ async fn a_downstream_that_does_not_read_holds_back_the_spine() {
                     let count = stream.write(&body[taken.get()..]).await.expect("is taken");
                     taken.set(taken.get() + count);
                 }
+                stream.flush().await.expect("is taken");
             }
         })
         .await;
@@ -207,7 +208,7 @@ async fn the_end_of_a_body_waits_for_no_window() {
                 "0\r\n",
                 "x-a: 1\r\n\r\n",
             ] {
-                stream.write_all(part.as_bytes()).await.expect("is taken");
+                stream.send(part.as_bytes()).await.expect("is taken");
                 tokio::task::yield_now().await;
             }
         })

@@ -4,6 +4,8 @@ mod abort;
 mod connection;
 mod flood;
 mod flow;
+mod malformed;
+mod pipe;
 mod raw;
 mod request;
 mod response;
@@ -18,7 +20,7 @@ use h2::client::SendRequest;
 use std::cell::Cell;
 use std::future::Future;
 use std::rc::Rc;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
@@ -44,9 +46,9 @@ enum Command {
 }
 
 /// A connection served by a task.
-struct Served {
+struct Served<T> {
     /// The client's end, until a client takes it.
-    socket: Option<TcpStream>,
+    socket: Option<T>,
     commands: UnboundedSender<Command>,
     open_streams: Rc<Cell<usize>>,
     /// How it ended.
@@ -54,26 +56,44 @@ struct Served {
 }
 
 /// Serves each stream of a new connection by `spine`.
-async fn serve<S, F>(settings: Settings, spine: S) -> Served
+async fn serve<S, F>(settings: Settings, spine: S) -> Served<DuplexStream>
+where
+    S: Fn(Stream) -> F + 'static,
+    F: Future<Output = ()> + 'static,
+{
+    let (ours, theirs) = pipe::Pipe::pair();
+    serve_on(Stream::Layered(ours), theirs, settings, spine)
+}
+
+/// As [`serve`], over TCP.
+async fn serve_tcp<S, F>(settings: Settings, spine: S) -> Served<TcpStream>
 where
     S: Fn(Stream) -> F + 'static,
     F: Future<Output = ()> + 'static,
 {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
     let address = listener.local_addr().expect("bound");
-    let (socket, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
-    let stream = Stream::Tcp(accepted.expect("accepts").0);
+    let (theirs, ours) = tokio::join!(TcpStream::connect(address), listener.accept());
+    let ours = Stream::Tcp(ours.expect("accepts").0);
+    serve_on(ours, theirs.expect("connects"), settings, spine)
+}
+
+fn serve_on<T, S, F>(ours: Stream, theirs: T, settings: Settings, spine: S) -> Served<T>
+where
+    S: Fn(Stream) -> F + 'static,
+    F: Future<Output = ()> + 'static,
+{
     let (commands, received) = unbounded_channel();
     let open_streams = Rc::new(Cell::new(0));
     let end = spawn_local(accept_all(
-        stream,
+        ours,
         settings,
         spine,
         received,
         open_streams.clone(),
     ));
     Served {
-        socket: Some(socket.expect("connects")),
+        socket: Some(theirs),
         commands,
         open_streams,
         end,
@@ -126,7 +146,7 @@ where
     }
 }
 
-impl Served {
+impl<T: AsyncRead + AsyncWrite + Unpin + 'static> Served<T> {
     /// An h2 client on it.
     async fn client(&mut self) -> SendRequest<Bytes> {
         self.client_with(&h2::client::Builder::new()).await
@@ -142,7 +162,7 @@ impl Served {
         client.ready().await.expect("is ready")
     }
 
-    async fn raw(&mut self) -> raw::Raw {
+    async fn raw(&mut self) -> raw::Raw<T> {
         raw::Raw::begin(self.socket.take().expect("one client")).await
     }
 
@@ -187,7 +207,7 @@ fn is_whole(text: &[u8]) -> bool {
 /// Writes in pieces, as a spine does that gets them so.
 async fn write_pieces(stream: &mut Stream, text: &[u8], piece: usize) -> std::io::Result<()> {
     for piece in text.chunks(piece) {
-        stream.write_all(piece).await?;
+        stream.send(piece).await?;
     }
     Ok(())
 }

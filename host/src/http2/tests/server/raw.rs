@@ -1,8 +1,7 @@
 //! A client that writes frames by hand, for what no proper client does.
 
 use bytes::{Buf, Bytes, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 pub(super) const DATA: u8 = 0;
 pub(super) const HEADERS: u8 = 1;
@@ -81,14 +80,14 @@ pub(super) const GET: [(&str, &str); 4] = [
     (":path", "/"),
 ];
 
-pub(super) struct Raw {
-    socket: TcpStream,
+pub(super) struct Raw<T> {
+    socket: T,
     received: BytesMut,
 }
 
-impl Raw {
+impl<T: AsyncRead + AsyncWrite + Unpin> Raw<T> {
     /// Preface and empty SETTINGS.
-    pub(super) async fn begin(socket: TcpStream) -> Raw {
+    pub(super) async fn begin(socket: T) -> Raw<T> {
         let mut raw = Raw {
             socket,
             received: BytesMut::new(),
@@ -104,24 +103,15 @@ impl Raw {
     }
 
     /// Sends while it reads, so that neither side waits for the other; the frames until the peer has closed.
-    pub(super) async fn flood(mut self, bytes: Vec<u8>) -> Vec<Frame> {
-        let mut received = Vec::new();
-        let (mut read, mut write) = self.socket.split();
+    pub(super) async fn flood(self, bytes: Vec<u8>) -> Vec<Frame> {
+        let (mut read, mut write) = tokio::io::split(self.socket);
+        let mut all = self.received;
         let sending = async {
             let _ = write.write_all(&bytes).await;
         };
-        let reading = async {
-            while read
-                .read_buf(&mut self.received)
-                .await
-                .is_ok_and(|count| count > 0)
-            {}
-        };
+        let reading = async { while read.read_buf(&mut all).await.is_ok_and(|count| count > 0) {} };
         tokio::join!(sending, reading);
-        while let Some(frame) = self.parse() {
-            received.push(frame);
-        }
-        received
+        std::iter::from_fn(|| parse(&mut all)).collect()
     }
 
     pub(super) async fn request(&mut self, stream: u32, flags: u8, fields: &[(&str, &str)]) {
@@ -133,40 +123,15 @@ impl Raw {
     /// The next frame other than SETTINGS and WINDOW_UPDATE; none at the end.
     pub(super) async fn next(&mut self) -> Option<Frame> {
         loop {
-            match self.parse() {
+            match parse(&mut self.received) {
                 Some(frame) if matches!(frame.kind, SETTINGS | WINDOW_UPDATE) => {}
-                Some(frame) => {
-                    eprintln!("{frame:?}");
-                    return Some(frame);
-                }
+                Some(frame) => return Some(frame),
                 None => match self.socket.read_buf(&mut self.received).await {
                     Ok(1..) => {}
-                    other => {
-                        eprintln!("end {other:?}");
-                        return None;
-                    }
+                    Ok(0) | Err(_) => return None,
                 },
             }
         }
-    }
-
-    fn parse(&mut self) -> Option<Frame> {
-        let header = self.received.get(..9)?;
-        let length =
-            usize::from(header[0]) << 16 | usize::from(header[1]) << 8 | usize::from(header[2]);
-        let (kind, flags) = (header[3], header[4]);
-        let stream = u32::from_be_bytes([header[5] & 0x7f, header[6], header[7], header[8]]);
-        if self.received.len() < 9 + length {
-            return None;
-        }
-        self.received.advance(9);
-        let payload = self.received.split_to(length).freeze();
-        Some(Frame {
-            kind,
-            flags,
-            stream,
-            payload,
-        })
     }
 
     /// The frames of a stream until it has ended, as `HEADERS DATA(5)+E`: neighbouring DATA as one, `+E` where END_STREAM is.
@@ -204,4 +169,20 @@ impl Raw {
         }
         words.join(" ")
     }
+}
+
+/// Takes a whole frame off what was received.
+fn parse(received: &mut BytesMut) -> Option<Frame> {
+    let &[high, middle, low, kind, flags, a, b, c, d] = received.first_chunk()?;
+    let length = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
+    if received.len() < 9 + length {
+        return None;
+    }
+    received.advance(9);
+    Some(Frame {
+        kind,
+        flags,
+        stream: u32::from_be_bytes([a & 0x7f, b, c, d]),
+        payload: received.split_to(length).freeze(),
+    })
 }
