@@ -196,7 +196,7 @@ const PROVED_BY: &[(&str, &str)] = &[
     ),
     (
         "cluster/protocol",
-        "a_cluster_speaks_http_1_1_whatever_the_downstream_speaks_and_nothing_else",
+        "a_cluster_speaks_http_1_1_whatever_the_downstream_speaks",
     ),
     (
         "cluster/timeouts",

@@ -109,12 +109,16 @@ async fn upload(
         if responding.get().is_none() {
             response_timer.clear();
         }
-        body_timer.set(body.timeout);
-        let read = match body_timer.within(from.read_buf(&mut **input)).await {
-            Ok(read) => read,
-            // A stream that is answered already may be silent in this direction: the answer's timeouts hold.
-            Err(_) if responding.get().is_some() => from.read_buf(&mut **input).await,
-            Err(_) => return Err(Stop::BodyTimeout),
+        let mut delivered = facts.upstream_bytes.load(Ordering::Relaxed);
+        let read = loop {
+            body_timer.set(body.timeout);
+            let read = body_timer.within(from.read_buf(&mut **input)).await;
+            // While it is being answered a stream may be silent in this direction: only if both are, it is dead.
+            match (read, facts.upstream_bytes.load(Ordering::Relaxed)) {
+                (Ok(read), _) => break read,
+                (Err(_), now) if now != delivered => delivered = now,
+                (Err(_), _) => return Err(Stop::BodyTimeout),
+            }
         };
         match read {
             Ok(0) | Err(_) => return Err(Stop::DownstreamAborted),
