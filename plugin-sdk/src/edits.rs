@@ -41,7 +41,7 @@ impl Edits {
         self.push(6, "", status.to_string().as_bytes())
     }
 
-    /// Sets a tag, readable by later filters and in the access log.
+    /// Sets a tag, readable by later filters. Names that begin with `tls.` or `proxy.` are the host's: setting one is a fault.
     pub fn tag(&mut self, name: &str, value: impl AsRef<[u8]>) -> &mut Self {
         self.push(7, name, value.as_ref())
     }

@@ -124,7 +124,8 @@ impl<'a> Facts<'a> {
         host::header_names()
     }
 
-    /// A tag that an earlier filter has set.
+    /// A tag that an earlier filter has set, or what the host knows of TLS and PROXY protocol under a name such as `tls.sni`; the contract lists
+    /// them.
     #[must_use]
     pub fn tag(&self, name: &str) -> Option<Cow<'a, [u8]>> {
         self.find(

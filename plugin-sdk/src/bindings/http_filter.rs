@@ -98,7 +98,7 @@ pub mod tollgate {
                 Scheme,
                 /// The host asked for, lower case, without port.
                 Host,
-                /// The protocol of the downstream connection: `HTTP/1.1`, `HTTP/1.0`.
+                /// The protocol of the downstream connection: `HTTP/2`, `HTTP/1.1`, `HTTP/1.0`.
                 Protocol,
                 /// The address of the client: the peer of the connection, or what a trusted peer said in a forwarding header.
                 ClientAddress,
@@ -121,7 +121,15 @@ pub mod tollgate {
                 Header(_rt::String),
                 /// A header of the request, readable in the response phase too.
                 RequestHeader(_rt::String),
-                /// A tag that an earlier filter of the exchange or of its connection has set.
+                /// A tag that an earlier filter of the exchange or of its connection has set, or a fact that the host sets under a name of its own:
+                ///
+                /// - of TLS: `tls.version` (`TLSv1.3`), `tls.cipher`, `tls.sni`, `tls.alpn`, `tls.resumed` (`true`, `false`), and of a verified client
+                ///   certificate `tls.client` (`verified`), `tls.client.subject` and `tls.client.issuer` (RFC 4514), `tls.client.serial` (hexadecimal),
+                ///   `tls.client.names` (each with its kind, `DNS:a.example`, joined by `, `), `tls.client.fingerprint` (SHA-256, hexadecimal);
+                /// - of a PROXY header: `proxy.version` (`1`, `2`), `proxy.sender` (address and port of who sent it), `proxy.authority`, `proxy.alpn`,
+                ///   `proxy.unique-id`, and `proxy.tlv.HH` for any value by its type in hexadecimal.
+                ///
+                /// Absent where there is no TLS or no such header. No plugin can set a tag under `tls.` or `proxy.`.
                 Tag(_rt::String),
                 /// Nanoseconds since the connection was accepted.
                 ConnectionDuration,
