@@ -101,3 +101,27 @@ fn a_downstream_that_takes_nothing_for_its_idle_timeout_is_left() {
     assert_eq!(proxy.line_of("/stuck").outcome(), "downstream-aborted");
     origin.wait_for_ends(1);
 }
+
+#[test]
+fn a_downstream_that_leaves_a_silent_stream_is_noticed() {
+    // The endpoint would be silent for the whole response timeout, which is longer than the harness waits.
+    let upload = "POST /events HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n";
+    for (head, rest) in [
+        ("GET /events HTTP/1.1\r\nHost: a\r\n\r\n", ""),
+        (upload, "ab"),
+    ] {
+        let origin = Origin::start(|mut peer| {
+            peer.request();
+            peer.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\ndata\n\r\n");
+            peer.rest();
+        });
+        let proxy = Proxy::before(&origin);
+        let mut client = proxy.client();
+        client.send(head);
+        client.send(rest);
+        assert_eq!(client.response_head().status(), 200);
+        drop(client);
+        origin.wait_for_ends(1);
+        assert_eq!(proxy.line_of("/events").outcome(), "downstream-aborted");
+    }
+}

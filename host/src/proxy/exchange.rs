@@ -140,6 +140,10 @@ async fn upload(
     }
     sent.set(first_sent);
     step.tries.end_upload();
+    // From here on nothing is expected of the downstream but that it stays.
+    if std::future::poll_fn(|cx| from.poll_closed(cx)).await {
+        return Err(Stop::DownstreamAborted);
+    }
     Ok(())
 }
 

@@ -301,11 +301,13 @@ async fn deliver(
     let endpoint = of.place.endpoint().clone();
     let delivered = {
         let (mut upstream, _) = of.dialled.stream.split();
-        let (_, mut downstream) = connection.stream.split();
+        let (mut watched, mut downstream) = connection.stream.split();
+        let mut watched = Some(&mut watched);
         let register = &connection.register;
         let work = pin!(response::deliver(
             &mut upstream,
             &mut downstream,
+            &mut watched,
             register,
             input,
             ctx,

@@ -135,7 +135,16 @@ pub(super) async fn receive(
                 return Err(NoAnswer::Status);
             }
             responding.set(Some(status));
-            return deliver(upstream, downstream, register, input, ctx, target).await;
+            return deliver(
+                upstream,
+                downstream,
+                &mut watched,
+                register,
+                input,
+                ctx,
+                target,
+            )
+            .await;
         }
         if ctx.exchange().request.version() == Version::Http11 {
             send_interim(downstream, ctx, target).await?;
@@ -246,10 +255,11 @@ async fn send_interim(
     sent.map_err(|_| NoAnswer::DownstreamGone)
 }
 
-/// Response filters, head, body.
+/// Response filters, head, body; `watched` as in [`receive`].
 pub(super) async fn deliver(
     upstream: &mut ReadHalf<'_>,
     downstream: &mut WriteHalf<'_>,
+    watched: &mut Option<&mut ReadHalf<'_>>,
     register: &Registration,
     mut input: Buffer,
     ctx: &mut RequestContext,
@@ -306,6 +316,7 @@ pub(super) async fn deliver(
     let sent = body(
         upstream,
         downstream,
+        watched,
         register.timer(),
         &mut input,
         out,
@@ -346,6 +357,7 @@ fn encoder(exchange: &mut Exchange, target: &Target) -> Option<Box<Encoder>> {
 async fn body(
     upstream: &mut ReadHalf<'_>,
     downstream: &mut WriteHalf<'_>,
+    watched: &mut Option<&mut ReadHalf<'_>>,
     timer: &Timer,
     input: &mut Buffer,
     mut out: Buffer,
@@ -375,7 +387,7 @@ async fn body(
             && let (Some(from), Some(to)) = (upstream.as_tcp(), downstream.as_tcp())
             && let Ok(splicer) = Splicer::take()
         {
-            splice(from, to, timer, reader, ctx, target, splicer).await?;
+            splice(from, to, watched, timer, reader, ctx, target, splicer).await?;
             continue;
         }
         if let Some(encoder) = &mut encoder {
@@ -400,10 +412,13 @@ async fn body(
             }
         }
         timer.set(target.timeouts.response);
-        match timer.within(upstream.read_buf(&mut **input)).await {
-            Ok(Ok(0)) if reader.end() => end(&mut out, wire, &mut encoder)?,
-            Ok(Ok(0) | Err(_)) => return Err(Outcome::UpstreamAborted),
-            Ok(Ok(_)) => transfer(reader, input, &mut out, wire, &mut encoder)?,
+        let read = unless_gone(watched, upstream.read_buf(&mut **input));
+        match timer.within(read).await {
+            Ok(Some(Ok(0))) if reader.end() => end(&mut out, wire, &mut encoder)?,
+            Ok(Some(Ok(0) | Err(_))) => return Err(Outcome::UpstreamAborted),
+            Ok(Some(Ok(_))) => transfer(reader, input, &mut out, wire, &mut encoder)?,
+            // Nobody is there to take what the upstream may send in an hour.
+            Ok(None) => return Err(Outcome::DownstreamAborted),
             Err(_) => return Err(Outcome::UpstreamStalled),
         }
     }
@@ -454,9 +469,14 @@ async fn send(
 }
 
 /// The bulk of a plain body of known length, without bringing it into user space.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one straight loop over both sides"
+)]
 async fn splice(
     upstream: &TcpStream,
     downstream: &TcpStream,
+    watched: &mut Option<&mut ReadHalf<'_>>,
     timer: &Timer,
     reader: &mut BodyReader,
     ctx: &mut RequestContext,
@@ -465,9 +485,11 @@ async fn splice(
 ) -> Result<(), Outcome> {
     while let Some(left) = reader.fixed_left() {
         timer.set(target.timeouts.response);
-        let count = match timer.within(splicer.fill(upstream, left)).await {
-            Ok(Ok(0) | Err(_)) => return Err(Outcome::UpstreamAborted),
-            Ok(Ok(count)) => count,
+        let filled = unless_gone(watched, splicer.fill(upstream, left));
+        let count = match timer.within(filled).await {
+            Ok(Some(Ok(0) | Err(_))) => return Err(Outcome::UpstreamAborted),
+            Ok(Some(Ok(count))) => count,
+            Ok(None) => return Err(Outcome::DownstreamAborted),
             Err(_) => return Err(Outcome::UpstreamStalled),
         };
         timer.set(target.timeouts.downstream_idle);
