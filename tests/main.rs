@@ -3,6 +3,7 @@
 //! One test binary with a folder for each feature; `harness` says how to start a proxy, an origin and a client in a few words. Every test has
 //! its own proxy process on ports the system chose, and waits for what happens, never for time to pass.
 
+mod acme;
 mod availability;
 mod cli;
 mod harness;

@@ -175,6 +175,22 @@ impl TlsClient {
         }
     }
 
+    /// Trusts this certificate, in PEM, as an authority; asks for `name`.
+    pub(crate) fn trusting(root: &str, name: &str) -> TlsClient {
+        let mut roots = RootCertStore::empty();
+        let root = CertificateDer::from_pem_slice(root.as_bytes()).expect("PEM");
+        roots.add(root).expect("a certificate");
+        let config = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        TlsClient {
+            config,
+            name: Some(name.to_owned()),
+        }
+    }
+
     /// Shows this certificate.
     pub(crate) fn showing(authority: &Authority, name: &str, identity: &Identity) -> TlsClient {
         let (chain, key) = identity.parts();

@@ -78,8 +78,10 @@ fn fingerprint(settings: &Acme) -> String {
         AcmeChallenge::Http01 => "http-01",
         AcmeChallenge::TlsAlpn01 => "tls-alpn-01",
     };
+    let ca = settings.ca.as_ref().map(|ca| ca.value.to_string_lossy());
     let mut parts = vec![challenge, &settings.directory.value];
     parts.extend(settings.contact.as_deref());
+    parts.extend(ca.as_deref());
     if let Some((id, key)) = &settings.external_account {
         parts.extend([id.as_str(), &key.0]);
     }

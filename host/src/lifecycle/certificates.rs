@@ -37,7 +37,7 @@ impl Certificates {
             let kept = before.remove(&listener.name);
             let kept = match kept.filter(|kept| is_same(&kept.settings, settings)) {
                 Some(kept) => {
-                    kept.target.0.store(server.clone());
+                    kept.target.move_to(server);
                     kept
                 }
                 None => start(settings, server),
@@ -80,6 +80,14 @@ fn is_same(one: &Acme, other: &Acme) -> bool {
 
 /// The TLS of a listener as it runs now.
 struct Target(ArcSwap<tls::Server>);
+
+impl Target {
+    /// What was installed while the new one was being built goes along.
+    fn move_to(&self, server: &Arc<tls::Server>) {
+        let earlier = self.0.swap(server.clone());
+        server.catch_up(&earlier);
+    }
+}
 
 impl Installer for Target {
     fn install(&self, chain_pem: &[u8], key_pem: &[u8]) -> Result<(), String> {

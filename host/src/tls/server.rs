@@ -75,7 +75,7 @@ impl Server {
     }
 
     /// From now on shows this certificate (PEM: the certificate, then its chain; PEM key) to new connections that ask for one of its names, before those of
-    /// the configuration, in place of an earlier one that was installed for the same names. Connections under way keep theirs.
+    /// the configuration, in place of earlier ones that were installed for any of them. Connections under way keep theirs.
     ///
     /// # Errors
     /// What is wrong with chain or key.
@@ -87,6 +87,14 @@ impl Server {
         }
         self.table.rcu(|table| table.with_installed(&shown));
         Ok(())
+    }
+
+    /// Shows what was installed into `earlier` as well, of which this one was made: it may have come since then.
+    pub fn catch_up(&self, earlier: &Server) {
+        for shown in earlier.table.load().installed() {
+            let shown = self.template.shown(shown.pair.clone());
+            self.table.rcu(|table| table.with_installed(&shown));
+        }
     }
 
     /// Whether a certificate was installed, here or in what this one replaces.

@@ -61,12 +61,13 @@ impl Table {
         }
     }
 
-    /// This table with one more that was installed, in place of an earlier one for the same names.
+    /// This table with one more that was installed, in place of earlier ones for any of its names: they are of former settings, and nobody
+    /// renews them.
     pub(super) fn with_installed(&self, shown: &Arc<Shown>) -> Table {
         let others = self
             .installed
             .iter()
-            .filter(|other| !is_for_same(other, shown));
+            .filter(|other| !shares_a_name(other, shown));
         let installed = others.cloned().chain([shown.clone()]).collect();
         Table::new(self.written.clone(), installed)
     }
@@ -136,8 +137,8 @@ impl Table {
     }
 }
 
-fn is_for_same(one: &Shown, other: &Shown) -> bool {
-    one.names.len() == other.names.len() && one.names.iter().all(|name| other.names.contains(name))
+fn shares_a_name(one: &Shown, other: &Shown) -> bool {
+    one.names.iter().any(|name| other.names.contains(name))
 }
 
 fn shares_first_name(one: &Shown, other: &Shown) -> bool {

@@ -53,13 +53,15 @@ const CONTINUATION: u8 = 9;
 /// Peers collect what they have read and give it back by kilobytes.
 const SMALL_INCREMENT: u32 = 1024;
 
-/// So many frames at once, so many a second for ever, and one more for so many bytes that we have written meanwhile (0: none).
+/// So many frames at once, so many a second for ever, one more for so many bytes that we have written meanwhile (0: none), and so many more
+/// for each header block that has come.
 #[derive(Debug, Clone, Copy)]
 struct Limit {
     flood: Flood,
     burst: u64,
     rate: u64,
     bytes_per_frame: u64,
+    per_headers: u64,
 }
 
 /// Generous for every client that means well.
@@ -71,6 +73,7 @@ const LIMITS: [Limit; 6] = [
         burst: 1000,
         rate: 100,
         bytes_per_frame: 0,
+        per_headers: 0,
     },
     // Keep-alives come every few seconds, but gRPC measures the path with a ping for each round trip in which it receives data. The
     // answers to pings are 17 bytes, so pings do not pay for pings.
@@ -79,6 +82,7 @@ const LIMITS: [Limit; 6] = [
         burst: 1000,
         rate: 50,
         bytes_per_frame: 1024,
+        per_headers: 0,
     },
     // Some clients adapt their windows by SETTINGS, every few seconds at most.
     Limit {
@@ -86,6 +90,7 @@ const LIMITS: [Limit; 6] = [
         burst: 100,
         rate: 5,
         bytes_per_frame: 0,
+        per_headers: 0,
     },
     // Browsers send a handful for each stream, and again when the page scrolls.
     Limit {
@@ -93,14 +98,16 @@ const LIMITS: [Limit; 6] = [
         burst: 3000,
         rate: 500,
         bytes_per_frame: 0,
+        per_headers: 0,
     },
-    // A naive client gives back each small DATA frame as it came, on stream and connection. One that lets out a byte at a time
-    // (CVE-2019-9511) makes us write 10 bytes for each.
+    // A naive client gives back each small DATA frame as it came, on stream and connection; HAProxy does after each answer, of which little
+    // is left to write once its fields are in the table. One that lets out a byte at a time (CVE-2019-9511) makes us write 10 bytes for each.
     Limit {
         flood: Flood::SmallWindowUpdates,
         burst: 1000,
         rate: 100,
-        bytes_per_frame: 64,
+        bytes_per_frame: 16,
+        per_headers: 2,
     },
     // PRIORITY_UPDATE (RFC 9218) of browsers is one of these.
     Limit {
@@ -108,6 +115,7 @@ const LIMITS: [Limit; 6] = [
         burst: 3000,
         rate: 500,
         bytes_per_frame: 0,
+        per_headers: 0,
     },
 ];
 
@@ -165,10 +173,15 @@ impl Frames {
 
     /// We have written so many bytes, which entitles the peer to some frames.
     pub(super) fn pay(&mut self, bytes: usize) {
+        let thousandths = (bytes as u64).saturating_mul(1000);
+        self.earn(|limit| thousandths.checked_div(limit.bytes_per_frame).unwrap_or(0));
+    }
+
+    /// Takes so many thousandths of a frame out of each bucket.
+    fn earn(&mut self, paid: impl Fn(&Limit) -> u64) {
         for (bucket, limit) in self.buckets.iter_mut().zip(&LIMITS) {
-            if limit.bytes_per_frame > 0 && bucket.level > 0 {
-                let paid = (bytes as u64).saturating_mul(1000) / limit.bytes_per_frame;
-                bucket.level = bucket.level.saturating_sub(paid);
+            if bucket.level > 0 {
+                bucket.level = bucket.level.saturating_sub(paid(limit));
             }
         }
     }
@@ -192,14 +205,20 @@ impl Frames {
         let payload = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
         self.skip = FRAME_HEADER_BYTES + payload - self.start_len;
         self.start_len = 0;
-        let increment = &self.start[FRAME_HEADER_BYTES..];
         match kind {
-            DATA | HEADERS | PUSH_PROMISE | CONTINUATION => None,
+            HEADERS => {
+                self.earn(|limit| limit.per_headers * 1000);
+                None
+            }
+            DATA | PUSH_PROMISE | CONTINUATION => None,
             PRIORITY => Some(Flood::Priorities),
             RST_STREAM => Some(Flood::Resets),
             SETTINGS | GOAWAY => Some(Flood::Settings),
             PING => Some(Flood::Pings),
-            WINDOW_UPDATE => is_small(increment).then_some(Flood::SmallWindowUpdates),
+            WINDOW_UPDATE => {
+                let increment = &self.start[FRAME_HEADER_BYTES..];
+                is_small(increment).then_some(Flood::SmallWindowUpdates)
+            }
             _ => Some(Flood::UnknownFrames),
         }
     }
@@ -321,6 +340,23 @@ mod tests {
         frames.pay(usize::MAX);
         assert_eq!(passes(&ping, second, &mut frames).0, 1000);
         assert_eq!(passes(&ping, Duration::MAX, &mut frames).0, 1000);
+    }
+
+    /// As HAProxy does: the answer is a header block of indexed fields and three bytes of DATA, and both windows get the three back.
+    #[test]
+    fn giving_back_each_small_answer_is_no_flood_and_letting_it_out_by_the_byte_is() {
+        let update = frame(WINDOW_UPDATE, &[0, 0, 0, 3]);
+        let exchange = [frame(HEADERS, &[0x82; 4]), update.clone(), update.clone()].concat();
+        let mut frames = begun();
+        for _ in 0..100_000 {
+            assert_eq!(frames.count(&exchange, Duration::default), None);
+            frames.pay(9 + 3 + 9 + 3);
+        }
+        let flood = (0..100_000).find_map(|_| {
+            frames.pay(9 + 1);
+            frames.count(&update, Duration::default)
+        });
+        assert_eq!(flood, Some(Flood::SmallWindowUpdates));
     }
 
     #[test]

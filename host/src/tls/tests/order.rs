@@ -67,6 +67,39 @@ async fn an_installed_certificate_is_shown_replaced_and_kept_over_a_reload() {
 }
 
 #[tokio::test]
+async fn a_certificate_for_more_names_takes_the_place_of_one_for_fewer() {
+    let ca = Authority::new("ca");
+    let files = Files::new();
+    let server = server(&ordering(&files, &["a.test", "b.test"]));
+    let fewer = ca.issue(&named(&["a.test"]));
+    let more = ca.issue(&named(&["a.test", "b.test"]));
+    install(&server, &fewer);
+    install(&server, &more);
+    worker(async {
+        assert!(gets(&server, "a.test", &more).await);
+        assert!(gets(&server, "b.test", &more).await);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_installed_during_a_reload_is_shown_after_it() {
+    let ca = Authority::new("ca");
+    let files = Files::new();
+    let settings = ordering(&files, &["a.test"]);
+    let server = server(&settings);
+    let (old, new) = (ca.issue(&named(&["a.test"])), ca.issue(&named(&["a.test"])));
+    install(&server, &old);
+    let reloaded = Server::new(&settings, Some(&server)).expect("good settings");
+    install(&server, &new);
+    reloaded.catch_up(&server);
+    worker(async {
+        assert!(gets(&reloaded, "a.test", &new).await);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_installed_certificate_goes_before_a_written_one_for_its_names_alone() {
     let ca = Authority::new("ca");
     let files = Files::new();
