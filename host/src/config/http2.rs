@@ -19,11 +19,12 @@ impl Decoder<'_> {
         };
         let enabled = self.boolean(node.property("enabled"), true);
         if !enabled {
-            let limits = ["streams-max", "stream-window", "connection-window"];
+            let limits = ["only", "streams-max", "stream-window", "connection-window"];
             self.refuse_properties(node, &limits, "means nothing with `enabled=#false`");
         }
         Http2 {
             enabled,
+            only: self.boolean(node.property("only"), false),
             ..self.http2_limits(node)
         }
     }
@@ -44,6 +45,7 @@ impl Decoder<'_> {
         let of = |name| node.property(name);
         let limits = Http2 {
             enabled: true,
+            only: false,
             streams_max: self.integer(of("streams-max"), STREAMS_RANGE, default.streams_max),
             stream_window: self.window(
                 of("stream-window"),

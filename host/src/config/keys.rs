@@ -126,6 +126,7 @@ static LISTENER: &[Key] = &[
     .repeated(),
     key("http2", "http2 streams-max=100", (0, 0)).with(&[
         "enabled",
+        "only",
         "streams-max",
         "stream-window",
         "connection-window",

@@ -15,7 +15,7 @@ pub struct ServerTls {
     pub certificates: Vec<Certificate>,
     /// What a client gets that names a host that no certificate is for. Default: the first certificate.
     pub unknown_name: UnknownName,
-    /// In order of preference. Default: `h2`, `http/1.1` for HTTP (`http/1.1` alone without HTTP/2), none for TCP.
+    /// In order of preference. Default: `h2`, `http/1.1` for HTTP (without what it does not speak), none for TCP.
     pub alpn: Vec<String>,
     pub policy: TlsPolicy,
     pub client_certificate: Option<ClientAuthentication>,
@@ -161,6 +161,8 @@ pub struct ClientTls {
 pub struct Http2 {
     /// Whether a listener takes HTTP/2 at all. Default true. Not for clusters.
     pub enabled: bool,
+    /// Whether a listener speaks nothing else: no HTTP/1.1. Default false. Not for clusters.
+    pub only: bool,
     /// Concurrent streams of one connection, 1 to 100 000. Default 100. A cluster opens another connection beyond it, and heeds a lower
     /// limit of the endpoint.
     pub streams_max: u32,
@@ -174,6 +176,7 @@ impl Default for Http2 {
     fn default() -> Self {
         Self {
             enabled: true,
+            only: false,
             streams_max: 100,
             stream_window: 1 << 20,
             connection_window: 4 << 20,

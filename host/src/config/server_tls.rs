@@ -7,7 +7,8 @@ use super::decode::Decoder;
 use super::lists::listed;
 use super::syntax::Node;
 use super::{
-    Certificate, ClientAuthentication, Demand, ListenerProtocol, ServerTls, Spanned, UnknownName,
+    Certificate, ClientAuthentication, Demand, Http2, ListenerProtocol, ServerTls, Spanned,
+    UnknownName,
 };
 
 /// Of a handshake, and of a PROXY header: what a peer sends at once.
@@ -32,7 +33,7 @@ impl Decoder<'_> {
             certificates: self.certificates(node),
             unknown_name: self.unknown_name(node),
             alpn: match protocol {
-                ListenerProtocol::Http(http) => self.http_alpn(node, http.http2.enabled),
+                ListenerProtocol::Http(http) => self.http_alpn(node, &http.http2),
                 ListenerProtocol::Tcp(_) => self.tcp_alpn(node, listener),
             },
             policy: self.tls_policy(node),
@@ -75,10 +76,16 @@ impl Decoder<'_> {
         self.choice(item, &words, UnknownName::default())
     }
 
-    fn http_alpn(&mut self, node: &Node, http2: bool) -> Vec<String> {
+    fn http_alpn(&mut self, node: &Node, http2: &Http2) -> Vec<String> {
         let Some(written) = self.alpn(node) else {
-            let skipped = if http2 { 0 } else { 1 };
-            let known = HTTP_PROTOCOLS.iter().skip(skipped);
+            let spoken = |name: &&str| {
+                if **name == *"h2" {
+                    http2.enabled
+                } else {
+                    !http2.only
+                }
+            };
+            let known = HTTP_PROTOCOLS.iter().filter(|name| spoken(name));
             return known.map(|name| (*name).to_owned()).collect();
         };
         for name in &written {
@@ -88,8 +95,10 @@ impl Decoder<'_> {
                     name.value
                 );
                 self.error(name.place, message);
-            } else if name.value == "h2" && !http2 {
+            } else if name.value == "h2" && !http2.enabled {
                 self.error(name.place, "`http2 enabled=#false` excludes `h2`");
+            } else if name.value != "h2" && http2.only {
+                self.error(name.place, "`http2 only=#true` excludes `http/1.1`");
             }
         }
         written.into_iter().map(|name| name.value).collect()

@@ -22,7 +22,7 @@ pub struct TlsFacts {
     /// The session was resumed.
     pub resumed: bool,
     pub client: Option<ClientCertificate>,
-    /// The DNS names of the certificate that we have shown, lower case, wildcards as `*.name`.
+    /// What the certificate that we have shown is for: DNS names, lower case, wildcards as `*.name`, and addresses as `Host` has them.
     pub own_names: Arc<[Box<str>]>,
 }
 

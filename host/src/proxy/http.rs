@@ -66,8 +66,7 @@ pub(super) struct Way {
 
 /// Serves a connection until one side has had enough. An idle connection holds no buffer and no request state.
 pub async fn serve_connection(mut connection: Connection) {
-    let tls = connection.facts.tls.as_deref();
-    if tls.is_some_and(|tls| tls.alpn.as_deref() == Some("h2")) {
+    if http2::is_agreed(&connection) {
         return Box::pin(http2::serve_connection(connection)).await;
     }
     let mut input = None;

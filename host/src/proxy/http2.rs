@@ -19,6 +19,18 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// How long it may take to tell an idle client that its connection is closed.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// Whether nothing but HTTP/2 will be spoken: it was agreed on by TLS, or the listener speaks nothing else.
+pub(super) fn is_agreed(connection: &Connection) -> bool {
+    let tls = connection.facts.tls.as_deref();
+    match tls.and_then(|tls| tls.alpn.as_deref()) {
+        Some(agreed) => agreed == "h2",
+        None => match &connection.current().listener.protocol {
+            Protocol::Http(http) => http.http2_only,
+            Protocol::Tcp(_) => false,
+        },
+    }
+}
+
 /// Whether what arrived first may be the beginning of HTTP/2.
 pub(super) fn may_begin(input: &[u8]) -> bool {
     PREFACE.starts_with(&input[..input.len().min(PREFACE.len())])

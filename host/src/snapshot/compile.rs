@@ -298,6 +298,7 @@ impl Compiler<'_> {
             request_body_timeout: written.request_body_timeout,
             tunnel_timeout: written.tunnel_timeout,
             trust_forwarded: written.trust_forwarded.clone(),
+            http2_only: written.http2.only,
             http2: written.http2.enabled.then_some(http2::server::Settings {
                 streams_max: written.http2.streams_max,
                 stream_window: written.http2.stream_window,

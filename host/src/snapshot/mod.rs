@@ -99,6 +99,8 @@ pub struct HttpListener {
     pub trust_forwarded: Vec<IpNet>,
     /// None: not spoken.
     pub http2: Option<http2::server::Settings>,
+    /// HTTP/1.1 is not spoken.
+    pub http2_only: bool,
     pub routes: RouteTable<Arc<Route>>,
 }
 

@@ -55,6 +55,20 @@ impl<'d> Certificate<'d> {
         names.into_iter().filter_map(host_pattern).collect()
     }
 
+    /// What may stand in `Host` for it: the DNS names, and the addresses of its subject alternative names.
+    pub(super) fn hosts(&self) -> Vec<Box<str>> {
+        let names = self.alternative_names().into_iter().flatten();
+        let addresses = names.filter_map(|name| match name {
+            GeneralName::IPAddress(bytes) => ip_address(bytes),
+            _ => None,
+        });
+        let addresses = addresses.map(|address| match address {
+            IpAddr::V4(address) => address.to_string().into(),
+            IpAddr::V6(address) => format!("[{address}]").into(),
+        });
+        self.dns_names().into_iter().chain(addresses).collect()
+    }
+
     pub(super) fn validity(&self, now: SystemTime) -> Validity {
         let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);

@@ -29,7 +29,7 @@ pub(super) fn tls_facts(connection: &ServerConnection, shown: &Shown) -> Result<
             .map(Box::from),
         resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
         client: client_certificate(connection)?,
-        own_names: shown.names.clone(),
+        own_names: shown.hosts.clone(),
     })
 }
 

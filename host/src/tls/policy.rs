@@ -26,8 +26,6 @@ pub fn is_cipher(name: &str) -> bool {
 pub(super) struct Policy {
     pub provider: Arc<CryptoProvider>,
     pub versions: Vec<&'static SupportedProtocolVersion>,
-    /// The order of suites is the operator's.
-    pub own_order: bool,
 }
 
 impl Policy {
@@ -44,7 +42,6 @@ impl Policy {
         Ok(Policy {
             provider: Arc::new(provider),
             versions,
-            own_order: !written.ciphers.is_empty(),
         })
     }
 

@@ -18,6 +18,8 @@ pub(super) struct Shown {
     pub pair: Arc<CertifiedKey>,
     /// Lower case, wildcards as `*.name`.
     pub names: Arc<[Box<str>]>,
+    /// The same and the addresses it is for, as `Host` has them.
+    pub hosts: Arc<[Box<str>]>,
 }
 
 /// All certificates of a listener; immutable, replaced as a whole.

@@ -82,6 +82,7 @@ const LISTENER: &[Row] = &[
         "proxy-protocol \"10.0.0.0/8\" timeout=\"1s\"",
     ),
     ("listener/http2/enabled", "", "http2 enabled=#false"),
+    ("listener/http2/only", "", "http2 only=#true"),
     ("listener/http2/streams-max", "", "http2 streams-max=7"),
     (
         "listener/http2/stream-window",

@@ -108,6 +108,7 @@ fn http2_has_limits_on_both_sides() {
     ));
     let expected = Http2 {
         enabled: true,
+        only: false,
         streams_max: 7,
         stream_window: 65_535,
         connection_window: 1 << 30,
@@ -115,12 +116,15 @@ fn http2_has_limits_on_both_sides() {
     assert_eq!(found.http2, expected);
     let off = http(listener("http2 enabled=#false; route { respond 200 }"));
     assert!(!off.http2.enabled);
+    let only = http(listener("http2 only=#true; route { respond 200 }"));
+    assert!(only.http2.only && only.http2.enabled);
     let found = cluster(
         "endpoint \"c:1\"; protocol \"h2\"; http2 streams-max=100000 stream-window=\"16MiB\" connection-window=\"16MiB\"",
     );
     assert_eq!(found.protocol, UpstreamProtocol::Http2);
     let expected = Http2 {
         enabled: true,
+        only: false,
         streams_max: 100_000,
         stream_window: 16 << 20,
         connection_window: 16 << 20,
