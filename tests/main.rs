@@ -10,6 +10,7 @@ mod hot_load;
 mod http;
 mod keys;
 mod plugins;
+mod proxy_protocol;
 mod scaffold;
 mod tcp;
 mod websocket;
