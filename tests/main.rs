@@ -12,5 +12,6 @@ mod keys;
 mod plugins;
 mod proxy_protocol;
 mod scaffold;
+mod sockets;
 mod tcp;
 mod websocket;
