@@ -5,6 +5,7 @@
 
 mod availability;
 mod cli;
+mod compress;
 mod harness;
 mod hot_load;
 mod http;
