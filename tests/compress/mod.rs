@@ -3,6 +3,7 @@
 mod bodies;
 mod choice;
 mod heads;
+mod http2;
 
 use crate::harness::{Origin, Proxy, Response, config};
 use std::io::Read;

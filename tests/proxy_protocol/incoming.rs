@@ -337,3 +337,76 @@ fn peers_of_unix_sockets_send_headers_where_that_is_said() {
     let seen = Client::connect(proxy.address("web")).get("/tcp").echoed();
     assert_eq!(seen.header("x-forwarded-for"), Some("127.0.0.1"));
 }
+
+#[test]
+fn who_sends_headers_changes_with_the_configuration() {
+    let origin = Origin::echo();
+    let text = |settings: &str| {
+        config(
+            r#"listener "web" "127.0.0.1:0" {
+                SETTINGS
+                route { cluster "origin" }
+            }
+            cluster "origin" { endpoint "ORIGIN" }"#,
+            &[("SETTINGS", &settings), ("ORIGIN", &origin)],
+        )
+    };
+    let proxy = Proxy::start(&text(""));
+    let mut kept = proxy.client();
+    assert_eq!(kept.get("/before").status, 200);
+    let believing = text(r#"proxy-protocol from="127.0.0.1""#);
+    proxy.reload(&believing).expect("it is valid");
+    let request = format!("PROXY TCP4 198.51.100.7 192.0.2.1 4000 80\r\n{REQUEST}");
+    assert_eq!(
+        client_of(&proxy, &[request.as_bytes()], "/x"),
+        "198.51.100.7"
+    );
+    // What was accepted before goes on as what it was.
+    let seen = kept.get("/kept").echoed();
+    assert_eq!(seen.header("x-forwarded-for"), Some("127.0.0.1"));
+    proxy.reload(&text("")).expect("it is valid");
+    let mut client = proxy.client();
+    client.send(&request);
+    assert_eq!(client.response().status, 400);
+}
+
+#[test]
+fn on_a_tcp_listener_a_header_of_others_goes_on_to_the_endpoint() {
+    let endpoint = server(echo);
+    let proxy = Proxy::start(&format!(
+        r#"listener "raw" "127.0.0.1:0" {{
+            protocol "tcp"
+            proxy-protocol "10.0.0.0/8"
+            route {{ cluster "c" }}
+        }}
+        cluster "c" {{ endpoint "{endpoint}" }}"#
+    ));
+    let header = b"PROXY TCP4 198.51.100.7 192.0.2.1 4000 80\r\n";
+    let mut client = connect(proxy.address("raw"));
+    client.write_all(header).expect("sends");
+    assert_eq!(read_exactly(&mut client, header.len()), header);
+    let own = client.local_addr().expect("it is connected").to_string();
+    client
+        .shutdown(std::net::Shutdown::Write)
+        .expect("half-closes");
+    let line = proxy.access_line(|line| line.text("kind") == "tcp");
+    assert_eq!((line.outcome(), line.text("client")), ("ok", own.as_str()));
+}
+
+#[test]
+fn a_check_that_connects_and_says_nothing_is_no_mistake() {
+    let origin = Origin::echo();
+    let proxy = believing("", &origin);
+    for _ in 0..3 {
+        let mut silent = proxy.client();
+        silent.finish();
+        assert!(silent.is_at_end());
+    }
+    let request = format!("PROXY TCP4 198.51.100.7 192.0.2.1 4000 80\r\n{REQUEST}");
+    assert_eq!(
+        client_of(&proxy, &[request.as_bytes()], "/x"),
+        "198.51.100.7"
+    );
+    let log = proxy.log_lines().join("\n");
+    assert!(!log.contains("no valid PROXY header"), "{log}");
+}

@@ -228,3 +228,50 @@ fn health_checks_speak_for_nobody() {
     assert_eq!(proxy.client().get("/x").body[12], 0x21);
     assert_eq!(proxy.line_of("/x").outcome(), "ok");
 }
+
+#[test]
+fn health_checks_of_version_1_name_their_own_connection() {
+    let origin = headed();
+    let text = config(
+        r#"admin "127.0.0.1:0"
+        listener "web" "127.0.0.1:0" { route { cluster "c" } }
+        cluster "c" {
+            endpoint "ORIGIN"
+            proxy-protocol "v1"
+            health-check interval="20ms" initial="down" rise=1 { http "/health" }
+        }"#,
+        &[("ORIGIN", &origin)],
+    );
+    let proxy = Proxy::start(&text);
+    Admin::of(&proxy).wait_for_endpoint("c", &origin, |report| report["state"] == "up");
+    let received = String::from_utf8(origin.received(0)).expect("text");
+    let port = origin.address().port();
+    let (line, behind) = received.split_once("\r\n").expect("a line");
+    assert!(line.starts_with("PROXY TCP4 127.0.0.1 127.0.0.1 "));
+    assert!(line.ends_with(&format!(" {port}")), "{line}");
+    assert!(behind.starts_with("GET /health "), "{behind}");
+}
+
+#[test]
+fn versions_change_with_the_configuration() {
+    let origin = headed();
+    let text = |settings: &str| {
+        config(
+            r#"listener "web" "127.0.0.1:0" { route { cluster "c" } }
+            cluster "c" { endpoint "ORIGIN"; SETTINGS }"#,
+            &[("ORIGIN", &origin), ("SETTINGS", &settings)],
+        )
+    };
+    let proxy = Proxy::start(&text(r#"proxy-protocol "v1""#));
+    let mut client = proxy.client();
+    let of = |version| {
+        let own = client.stream().local_addr().expect("it is connected");
+        expected_of(version, own, proxy.address("web"))
+    };
+    let (v1, v2) = (of("v1"), of("v2"));
+    assert_eq!(client.get("/1").body, v1);
+    let second = text(r#"proxy-protocol "v2""#);
+    proxy.reload(&second).expect("it is valid");
+    assert_eq!(client.get("/2").body, v2);
+    assert_eq!(proxy.line_of("/2").outcome(), "ok");
+}
