@@ -14,7 +14,7 @@ fn believing(settings: &str, origin: &dyn Display) -> Proxy {
         r#"
         process { workers 1; log level="debug" format="json" }
         listener "web" "127.0.0.1:0" {
-            proxy-protocol from="127.0.0.0/8"
+            proxy-protocol "10.0.0.0/8" "127.0.0.0/8"
             SETTINGS
             route { cluster "origin" }
         }

@@ -1,7 +1,7 @@
 //! The header that connections to endpoints begin with.
 
 use super::{SIGNATURE, headed, header, saying, v2_of};
-use crate::harness::{Admin, Authority, Client, Origin, Proxy, TlsFront, config};
+use crate::harness::{Admin, Authority, Client, Origin, PATIENCE, Proxy, TlsFront, config};
 use crate::tcp::{connect, read_exactly, server};
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -174,7 +174,7 @@ fn the_header_comes_before_the_handshake_with_an_endpoint() {
     let header = expected("v1", &client, proxy.address("web"));
     for path in ["/first", "/second"] {
         assert_eq!(client.get(path).text(), "behind TLS");
-        assert_eq!(lines.recv().expect("a line"), header);
+        assert_eq!(lines.recv_timeout(PATIENCE).expect("a line"), header);
         assert_eq!(proxy.line_of(path).outcome(), "ok");
     }
     assert_eq!(front.handshakes().len(), 2, "one for each request");
