@@ -6,11 +6,14 @@
 mod acme;
 mod availability;
 mod cli;
+mod compress;
 mod harness;
 mod hot_load;
 mod http;
 mod keys;
 mod plugins;
+mod proxy_protocol;
 mod scaffold;
+mod sockets;
 mod tcp;
 mod websocket;

@@ -1,6 +1,7 @@
 //! 1xx responses and `Expect: 100-continue`.
 
-use crate::harness::{Gate, Origin, Proxy, config};
+use crate::harness::{Client, Gate, Origin, Proxy, config};
+use crate::websocket::secured;
 
 const EXPECTING: &str =
     "POST /upload HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n";
@@ -120,4 +121,61 @@ fn a_downstream_that_takes_no_hints_is_left_and_gives_its_place_back() {
     assert_eq!((line.outcome(), line.status()), ("downstream-aborted", 0));
     origin.wait_for_ends(1);
     assert_eq!(proxy.client().get("/page").text(), "page");
+}
+
+fn interim(client: &mut Client) -> (u16, Option<String>) {
+    let head = client.response_head();
+    (head.status(), head.header("link").map(str::to_owned))
+}
+
+#[test]
+fn interim_answers_of_every_kind_arrive_in_order_under_tls() {
+    let origin = Origin::start(|mut peer| {
+        let head = peer.head().expect("a request");
+        peer.send("HTTP/1.1 103 Early Hints\r\nLink: </1.css>\r\n\r\n");
+        peer.send("HTTP/1.1 100 Continue\r\n\r\n");
+        let request = peer.finish_request(head);
+        peer.send("HTTP/1.1 103 Early Hints\r\nLink: </2.css>\r\n\r\n");
+        peer.send("HTTP/1.1 103 Early Hints\r\nLink: </3.css>\r\n\r\n");
+        peer.answer(&String::from_utf8_lossy(&request.body));
+        peer.request();
+    });
+    let (proxy, tls, _front) = secured(&origin.address(), "");
+    let mut client = tls.connect(proxy.address("web"));
+    client.send(EXPECTING.replace("Host: a", "Host: site.test"));
+    let hint = |link: &str| (103, Some(link.to_owned()));
+    assert_eq!(interim(&mut client), hint("</1.css>"));
+    assert_eq!(interim(&mut client), (100, None));
+    client.send("body");
+    assert_eq!(interim(&mut client), hint("</2.css>"));
+    assert_eq!(interim(&mut client), hint("</3.css>"));
+    let response = client.response();
+    assert_eq!((response.status, response.text().as_str()), (200, "body"));
+    assert_eq!(proxy.line_of("/upload").outcome(), "ok");
+}
+
+#[test]
+fn hints_over_tls_arrive_while_the_answer_is_not_there_and_not_at_http_1_0() {
+    let gates: [Gate; 2] = Default::default();
+    let waited = gates.clone();
+    let origin = Origin::start(move |mut peer| {
+        while let Some(request) = peer.request() {
+            peer.send("HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n");
+            waited[usize::from(request.head.target() == "/old")].wait();
+            peer.answer("page");
+        }
+    });
+    let (proxy, tls, _front) = secured(&origin.address(), "");
+    let mut client = tls.connect(proxy.address("web"));
+    client.send("GET /new HTTP/1.1\r\nHost: site.test\r\n\r\n");
+    assert_eq!(client.response_head().status(), 103);
+    gates[0].open();
+    assert_eq!(client.response().text(), "page");
+    let mut old = tls.connect(proxy.address("web"));
+    old.send("GET /old HTTP/1.0\r\nHost: site.test\r\n\r\n");
+    gates[1].open();
+    assert_eq!(old.response_head().status(), 200);
+    for target in ["/new", "/old"] {
+        assert_eq!(proxy.line_of(target).outcome(), "ok");
+    }
 }

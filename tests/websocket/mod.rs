@@ -1,10 +1,13 @@
 //! WebSockets through the proxy: a client and a server of other people's making, with the proxy's tunnel between them.
 
 mod messages;
+mod secure;
 mod tunnel;
 
-use crate::harness::{PATIENCE, Proxy, closed_port};
-use std::net::{SocketAddr, TcpStream};
+use crate::harness::{Authority, PATIENCE, Proxy, TlsClient, TlsFront, closed_port, config};
+use std::fmt::Display;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::thread;
 use tokio_tungstenite::tungstenite::client::client;
 use tokio_tungstenite::tungstenite::handshake::client::Response;
 use tokio_tungstenite::tungstenite::{Error, Message, WebSocket};
@@ -50,4 +53,46 @@ pub(crate) fn open(address: SocketAddr) -> Socket {
 pub(crate) fn echoes(socket: &mut Socket, text: &str) {
     socket.send(Message::text(text)).expect("sends");
     assert_eq!(socket.read().expect("an echo"), Message::text(text));
+}
+
+/// A proxy before a WebSocket server that is no part of it; `serve` has the accepted connection.
+fn before(serve: impl Fn(TcpStream) + Send + 'static) -> Proxy {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    thread::spawn(move || listener.incoming().flatten().for_each(serve));
+    Proxy::before(&address)
+}
+
+/// Sends every text and binary message back.
+fn echo_messages(mut socket: Socket) {
+    while let Ok(message) = socket.read() {
+        if message.is_text() || message.is_binary() {
+            socket.send(message).expect("sends");
+        }
+    }
+}
+
+/// A proxy that speaks TLS with its clients, as `site.test`, and with its endpoint, before `behind`; `listener` goes into the listener.
+pub(crate) fn secured(behind: &dyn Display, listener: &str) -> (Proxy, TlsClient, TlsFront) {
+    let authority = Authority::new();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let put = |name, text| std::fs::write(folder.path().join(name), text).expect("writes");
+    put("site.pem", authority.issue(&["site.test"]).both());
+    put("ca.pem", authority.pem());
+    let front = TlsFront::before(behind, &authority.issue(&["origin.test"]), &[], None);
+    let text = config(
+        r#"listener "web" "127.0.0.1:0" {
+            tls { certificate "site.pem" }
+            LISTENER
+            route { cluster "origin" }
+        }
+        cluster "origin" {
+            endpoint "ORIGIN"
+            tls server-name="origin.test" ca="ca.pem"
+        }"#,
+        &[("LISTENER", &listener), ("ORIGIN", &front)],
+    );
+    let proxy = Proxy::start_in(folder, &text).expect("it starts");
+    let tls = TlsClient::new(&authority, "site.test").alpn(&["http/1.1"]);
+    (proxy, tls, front)
 }

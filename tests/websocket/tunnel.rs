@@ -1,21 +1,13 @@
 //! The upgrade itself, and what may end a tunnel.
 
-use super::{echoes, open, proxy, try_open};
+use super::{before, echo_messages, echoes, open, proxy, try_open};
 use crate::harness::{Origin, Proxy};
-use std::net::{TcpListener, TcpStream};
-use std::thread;
+use std::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::{IntoClientRequest, client};
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Message, accept, accept_hdr};
-
-/// A proxy before a WebSocket server that is no part of it; `serve` has the accepted connection.
-fn before(serve: impl Fn(TcpStream) + Send + 'static) -> Proxy {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = listener.local_addr().expect("bound");
-    thread::spawn(move || listener.incoming().flatten().for_each(serve));
-    Proxy::before(&address)
-}
 
 #[test]
 fn a_silent_tunnel_ends_at_its_own_timeout_and_not_at_the_idle_timeout() {
@@ -151,4 +143,36 @@ fn a_client_that_vanishes_ends_the_upstream_connection() {
     told.recv_timeout(crate::harness::PATIENCE)
         .expect("the upstream connection ends");
     proxy.line_of("/ws");
+}
+
+#[test]
+fn the_sub_protocol_is_agreed_on_between_client_and_server() {
+    let proxy = before(|stream| {
+        #[expect(clippy::result_large_err, reason = "the library's type")]
+        let choose = |request: &Request, mut response: Response| {
+            let offered = &request.headers()["sec-websocket-protocol"];
+            assert_eq!(offered, "chat, superchat");
+            let headers = response.headers_mut();
+            headers.insert(
+                "sec-websocket-protocol",
+                "superchat".parse().expect("valid"),
+            );
+            Ok(response)
+        };
+        echo_messages(accept_hdr(stream, choose).expect("a handshake"));
+    });
+    let address = proxy.address("web");
+    let mut request = format!("ws://{address}/ws")
+        .into_client_request()
+        .expect("an address");
+    let offer = "chat, superchat".parse().expect("valid");
+    request
+        .headers_mut()
+        .insert("sec-websocket-protocol", offer);
+    let stream = TcpStream::connect(address).expect("the proxy listens");
+    let (mut socket, response) = client(request, stream).expect("it is switched");
+    assert_eq!(response.headers()["sec-websocket-protocol"], "superchat");
+    echoes(&mut socket, "hello");
+    drop(socket);
+    assert_eq!(proxy.line_of("/ws").status(), 101);
 }

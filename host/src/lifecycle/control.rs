@@ -145,11 +145,13 @@ struct Control {
     admin: Admin,
 }
 
+/// New sockets, for each worker.
+type SocketsOfWorkers = Vec<Vec<(SocketKey, Listening)>>;
+
 /// A generation that is ready to be put in force.
 struct Built {
     snapshot: Arc<Snapshot>,
-    /// For each worker.
-    sockets: Vec<Vec<(SocketKey, Listening)>>,
+    sockets: SocketsOfWorkers,
     keys: HashSet<SocketKey>,
     /// What sources of endpoints answered.
     looked: Looked,
@@ -271,8 +273,9 @@ impl Control {
             }
         };
         let (sockets, keys) = self.bind(&snapshot, &loaded.config)?;
-        let admin = self.admin.bind(&loaded.config.admin)?;
-        self.demos.start_new(&loaded.config.demo_origins)?;
+        let admin = self
+            .bind_others(&loaded.config)
+            .inspect_err(|_| remove_files(&sockets))?;
         let looked = tend::look(&snapshot.clusters).await;
         Ok(Built {
             snapshot,
@@ -283,16 +286,22 @@ impl Control {
         })
     }
 
+    /// What listens beside the listeners: the admin API and the demo origins.
+    fn bind_others(
+        &mut self,
+        config: &Config,
+    ) -> Result<Vec<(SocketAddr, TcpListener)>, Diagnostics> {
+        let admin = self.admin.bind(&config.admin)?;
+        self.demos.start_new(&config.demo_origins)?;
+        Ok(admin)
+    }
+
     /// Sockets for addresses that no earlier generation has.
-    #[expect(
-        clippy::type_complexity,
-        reason = "one list a worker, and the keys of all"
-    )]
     fn bind(
         &self,
         snapshot: &Snapshot,
         config: &Config,
-    ) -> Result<(Vec<Vec<(SocketKey, Listening)>>, HashSet<SocketKey>), Diagnostics> {
+    ) -> Result<(SocketsOfWorkers, HashSet<SocketKey>), Diagnostics> {
         let mut per_worker: Vec<Vec<_>> = self.workers.iter().map(|_| Vec::new()).collect();
         let mut keys = HashSet::new();
         let mut errors = Diagnostics::default();
@@ -329,6 +338,7 @@ impl Control {
             }
         }
         if errors.has_errors() {
+            remove_files(&per_worker);
             Err(errors)
         } else {
             Ok((per_worker, keys))
@@ -363,6 +373,7 @@ impl Control {
             socket::remove_file(address);
         }
         self.sockets = built.keys;
+        set_modes(config);
         self.certificates.apply(&built.snapshot, config);
         self.demos.stop_unwanted(&config.demo_origins);
         self.admin
@@ -410,6 +421,27 @@ impl Control {
             socket::remove_file(address);
         }
         self.workers.into_iter().for_each(Worker::stop);
+    }
+}
+
+/// Removes the files of Unix sockets that were bound for nothing: their generation is refused.
+fn remove_files(bound: &SocketsOfWorkers) {
+    for ((address, _), _) in bound.iter().take(1).flatten() {
+        socket::remove_file(address);
+    }
+}
+
+/// The files of sockets that stay get the permissions that are written now.
+fn set_modes(config: &Config) {
+    for listener in &config.listeners {
+        let Some(mode) = listener.unix_mode else {
+            continue;
+        };
+        for address in &listener.addresses {
+            if let Err(error) = socket::set_mode(&address.value, mode) {
+                tracing::warn!(listener = %listener.name.value, address = %address.value, %error, "unix-mode could not be set");
+            }
+        }
     }
 }
 

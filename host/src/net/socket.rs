@@ -243,7 +243,22 @@ fn refuse_taken(path: &Path) -> io::Result<()> {
     }
     match UnixStream::connect(path) {
         Ok(_) => Err(io::ErrorKind::AddrInUse.into()),
-        Err(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
+        // Not ours to look at, say; that does not mean that nobody listens.
+        Err(error) => Err(error),
+    }
+}
+
+/// Sets the permissions of the file of a Unix socket; other addresses have none.
+///
+/// # Errors
+/// The system's: somebody may have removed the file.
+pub fn set_mode(address: &ListenAddress, mode: u32) -> io::Result<()> {
+    match address {
+        ListenAddress::One(Address::Unix(UnixAddress::Path(path))) => {
+            std::fs::set_permissions(&**path, Permissions::from_mode(mode))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -1,8 +1,10 @@
 //! Bodies in motion: taken off a received buffer in one framing, appended to an outgoing one in another.
 
 use super::outcome::Stop;
-use crate::compress::Encoder;
-use crate::http::{BadChunk, BodyLength, ChunkedDecoder, encode_chunk_head, encode_last_chunk};
+use crate::compress::{self, Encoder};
+use crate::http::{
+    BadChunk, BodyLength, ChunkedDecoder, Fields, encode_chunk_head, encode_last_chunk,
+};
 use crate::net::buffer::Buffer;
 use std::time::Duration;
 
@@ -125,7 +127,7 @@ impl BodyReader {
             }
             if decoder.is_done() {
                 last.clear();
-                encode_last_chunk(decoder.trailers(), &mut last);
+                encode_last_chunk(&without_digests(decoder.trailers()), &mut last);
                 *self = BodyReader::Done;
             }
         } else {
@@ -189,6 +191,18 @@ pub(super) fn flush_encoded(
     wire: Wire,
 ) -> Result<(), BadChunk> {
     encode(encoder, &[], Flush::Yes, out, wire)
+}
+
+/// Trailers, less those that tell of bytes which the client does not get.
+fn without_digests(trailers: &Fields) -> Fields {
+    let mut kept = Fields::new();
+    for (name, value) in trailers.iter() {
+        if !compress::describes_bytes(name) {
+            // Refused is only what grows too large, which a part of them does not.
+            let _ = kept.append(name, value);
+        }
+    }
+    kept
 }
 
 /// What an encoder gives out.
