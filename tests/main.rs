@@ -13,4 +13,5 @@ mod keys;
 mod plugins;
 mod scaffold;
 mod tcp;
+mod tls;
 mod websocket;
