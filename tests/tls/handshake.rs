@@ -104,6 +104,32 @@ fn the_protocols_of_a_listener_may_be_chosen() {
 }
 
 #[test]
+fn plain_http_on_a_port_for_tls_is_told_so() {
+    let (authority, proxy) = served("", HELLO, "");
+    let long = format!(
+        "POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 200000\r\n\r\n{}",
+        "x".repeat(200_000)
+    );
+    for request in [
+        "GET / HTTP/1.1\r\nHost: test\r\n\r\n",
+        &long,
+        "POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\n\r\nbody",
+        "G",
+    ] {
+        let mut client = proxy.client();
+        client.send(request);
+        let response = client.response();
+        assert_eq!(response.status, 400);
+        assert!(response.text().contains("HTTPS"), "{}", response.text());
+        assert_eq!(response.header("connection"), Some("close"));
+        assert!(client.is_at_end());
+        assert!(!client.was_reset());
+    }
+    let client = TlsClient::new(&authority, "test");
+    assert_eq!(client.connect(proxy.address("web")).get("/").status, 200);
+}
+
+#[test]
 fn what_is_no_hello_gets_an_alert_and_harms_nobody() {
     let (authority, proxy) = served("handshake timeout=\"1m\"", HELLO, "");
     for bytes in [
