@@ -316,11 +316,14 @@ fn seen(stream: &tokio_rustls::client::TlsStream<tokio::net::TcpStream>) -> Hand
     }
 }
 
+/// What several connections add to.
+type Shared<T> = Arc<std::sync::Mutex<Vec<T>>>;
+
 /// TLS before an origin: terminates it and passes the plain bytes on, each connection on its own. Shows itself as its address.
 pub(crate) struct TlsFront {
     address: SocketAddr,
-    handshakes: Arc<std::sync::Mutex<Vec<Accepted>>>,
-    agreed: Arc<std::sync::Mutex<Vec<String>>>,
+    handshakes: Shared<Accepted>,
+    agreed: Shared<String>,
 }
 
 /// What an origin has seen of a handshake.
@@ -359,8 +362,8 @@ impl TlsFront {
         config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("bound");
-        let handshakes: Arc<std::sync::Mutex<Vec<Accepted>>> = Arc::default();
-        let agreed: Arc<std::sync::Mutex<Vec<String>>> = Arc::default();
+        let handshakes: Shared<Accepted> = Arc::default();
+        let agreed: Shared<String> = Arc::default();
         let record = (handshakes.clone(), agreed.clone());
         let acceptor = TlsAcceptor::from(Arc::new(config));
         std::thread::spawn(move || {
@@ -407,10 +410,7 @@ async fn serve(
     stream: TcpStream,
     acceptor: TlsAcceptor,
     behind: SocketAddr,
-    (record, agreed): (
-        Arc<std::sync::Mutex<Vec<Accepted>>>,
-        Arc<std::sync::Mutex<Vec<String>>>,
-    ),
+    (record, agreed): (Shared<Accepted>, Shared<String>),
 ) {
     let Ok(mut stream) = acceptor.accept(asynchronous(stream)).await else {
         return;

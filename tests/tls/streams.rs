@@ -5,6 +5,7 @@ use crate::harness::{
     Authority, Client, Gate, Origin, PATIENCE, Proxy, TlsClient, TlsFront, config,
 };
 use crate::tcp::pattern;
+use rustix::process::Signal;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
@@ -14,9 +15,9 @@ use tokio_tungstenite::tungstenite::{Message, accept};
 const LARGE: usize = (8 << 20) + 4_321;
 
 const TEXT: &str = r#"
-process { workers 1; log format="json"; drain-timeout "20s" }
+process { workers 1; log format="json"; drain-timeout "1m" }
 listener "web" "127.0.0.1:0" {
-    tls { certificate "site.pem" }
+    tls { certificate "site.pem"; handshake timeout="1m" }
     route { cluster "c" }
 }
 listener "raw" "127.0.0.1:0" {
@@ -321,6 +322,37 @@ fn a_websocket_goes_through_tls_on_both_sides() {
     let line = scene.proxy.line_of("/chat");
     assert_eq!((line.status(), line.outcome()), (101, "tunnel"));
     assert_eq!(line.text("tls_sni"), "test");
+}
+
+#[test]
+fn what_is_under_way_ends_in_good_order_when_the_process_is_to_end() {
+    let gate = Gate::default();
+    let wait = gate.clone();
+    let origin = Origin::start(move |mut peer| {
+        while peer.request().is_some() {
+            wait.wait();
+            peer.answer("late");
+        }
+    });
+    let mut scene = scene(&origin);
+    let mut fresh = scene.connect("web");
+    let mut busy = scene.connect("web");
+    busy.send("GET /late HTTP/1.1\r\nHost: test\r\n\r\n");
+    origin.request(0);
+    let mut silent = scene.proxy.client();
+    scene.proxy.signal(Signal::TERM);
+    for idle in [&mut fresh, &mut silent] {
+        assert!(idle.is_at_end());
+        assert!(!idle.was_reset());
+    }
+    gate.open();
+    let response = busy.response();
+    assert_eq!((response.status, response.text().as_str()), (200, "late"));
+    assert_eq!(response.header("connection"), Some("close"));
+    assert!(busy.is_at_end());
+    assert_eq!(scene.proxy.wait().code(), Some(0));
+    scene.proxy.log_line("\"drained\"");
+    assert_eq!(scene.proxy.line_of("/late").outcome(), "ok");
 }
 
 #[test]

@@ -27,7 +27,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// How long a connection that was accepted while draining has for its first byte.
-const DRAINING_PATIENCE: Duration = Duration::from_secs(1);
+pub const DRAINING_PATIENCE: Duration = Duration::from_secs(1);
 /// How long it takes at most to hear of what has arrived already on a connection that is idle when draining begins.
 const DRAINING_GRACE: Duration = Duration::from_millis(100);
 /// Where `http-01` challenges are asked for (RFC 8555 section 8.3).
