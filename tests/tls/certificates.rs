@@ -4,6 +4,7 @@ use super::{Credulous, HELLO, Http2, der, start};
 use crate::harness::{Authority, Gate, Origin, TlsClient, config};
 use crate::hot_load::message;
 use rcgen::date_time_ymd;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 #[test]
 fn a_client_gets_the_certificate_of_the_name_it_asks_for() {
@@ -248,4 +249,53 @@ fn a_listener_takes_up_tls_and_gives_it_up_under_open_connections() {
     assert_eq!(plain.get("/").text(), "http");
     assert_eq!(proxy.client().get("/").text(), "http");
     assert!(client.shake(address).is_err());
+}
+
+/// Ends the clients however the test ends.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn no_handshake_and_no_request_fails_while_certificates_change() {
+    let authority = Authority::new();
+    let text = "process { workers 2; log format=\"json\" }\nlistener \"web\" \"127.0.0.1:0\" {\n    tls { certificate \"site.pem\" }\n    route { respond 200 body=\"hello\" }\n}\n";
+    let proxy = start(text, &[("site.pem", &authority.issue(&["test"]).both())]);
+    let (address, over) = (proxy.address("web"), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let clients: Vec<_> = [true, false]
+            .into_iter()
+            .map(|resumes| {
+                let client = TlsClient::new(&authority, "test");
+                let (client, over) = match resumes {
+                    true => (client, &over),
+                    false => (client.without_resumption(), &over),
+                };
+                scope.spawn(move || {
+                    let mut kept = client.connect(address);
+                    let mut asked = 0;
+                    while !over.load(Ordering::Relaxed) {
+                        assert_eq!(client.connect(address).get("/new").text(), "hello");
+                        assert_eq!(kept.get("/kept").text(), "hello");
+                        asked += 1;
+                    }
+                    asked
+                })
+            })
+            .collect();
+        let end = Over(&over);
+        for _ in 0..10 {
+            let mark = proxy.log_mark();
+            proxy.replace_file("site.pem", authority.issue(&["test"]).both().as_bytes());
+            proxy.reloaded_after(mark).expect("it is valid");
+        }
+        drop(end);
+        for client in clients {
+            assert!(client.join().expect("every answer is good") > 0);
+        }
+    });
 }

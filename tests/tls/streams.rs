@@ -375,3 +375,59 @@ fn a_client_that_leaves_without_a_word_is_no_whole_request() {
     assert_eq!(line.outcome(), "downstream-aborted", "{line:?}");
     assert!(!origin.request(0).complete);
 }
+
+#[test]
+fn requests_that_come_in_one_piece_are_answered_in_order() {
+    let origin = Origin::echo();
+    let scene = scene(&origin);
+    let mut client = scene.connect("web");
+    let requests: String = (0..200)
+        .map(|number| format!("GET /{number} HTTP/1.1\r\nHost: test\r\n\r\n"))
+        .collect();
+    client.send(requests);
+    for number in 0..200 {
+        let seen = client.response().echoed();
+        assert_eq!(seen.target(), format!("/{number}"));
+    }
+    assert_eq!(scene.proxy.line_of("/199").outcome(), "ok");
+}
+
+#[test]
+fn interim_responses_and_what_follows_an_upgrade_come_through_at_once() {
+    let origin = Origin::start(|mut peer| {
+        let head = peer.head().expect("a request");
+        if head.target() == "/expect" {
+            peer.send(
+                "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n",
+            );
+            let body = peer.take(4);
+            return peer.answer(&String::from_utf8_lossy(&body));
+        }
+        peer.send(
+            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nearly",
+        );
+        let got = peer.take(4);
+        peer.send(got);
+    });
+    let scene = scene(&origin);
+    let mut client = scene.connect("web");
+    client.send(
+        "POST /expect HTTP/1.1\r\nHost: test\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n",
+    );
+    assert_eq!(client.response_head().status(), 103);
+    assert_eq!(client.response_head().status(), 100);
+    client.send("body");
+    assert_eq!(client.response().text(), "body");
+    assert_eq!(scene.proxy.line_of("/expect").outcome(), "ok");
+
+    let mut client = scene.connect("web");
+    client.send(
+        "GET /upgrade HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nping",
+    );
+    assert_eq!(client.response().status, 101);
+    assert_eq!(client.take(9), b"earlyping");
+    client.finish();
+    assert!(client.is_at_end());
+    let line = scene.proxy.line_of("/upgrade");
+    assert_eq!((line.status(), line.outcome()), (101, "tunnel"));
+}
