@@ -16,4 +16,5 @@ mod proxy_protocol;
 mod scaffold;
 mod sockets;
 mod tcp;
+mod tls;
 mod websocket;

@@ -38,12 +38,15 @@ pub(crate) struct Identity {
 
 impl Authority {
     pub(crate) fn new() -> Authority {
+        Authority::named("Test Authority")
+    }
+
+    /// One of another name: of two that share it, a certificate seems to be of both.
+    pub(crate) fn named(name: &str) -> Authority {
         let mut params = CertificateParams::new(Vec::new()).expect("no names");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "Test Authority");
+        params.distinguished_name.push(DnType::CommonName, name);
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).expect("a key");
         let issuer = CertifiedIssuer::self_signed(params, key).expect("a certificate");
         Authority { issuer }
@@ -213,6 +216,12 @@ impl TlsClient {
         self
     }
 
+    /// With whatever else a test wants to be different.
+    pub(crate) fn configured(mut self, change: impl FnOnce(&mut ClientConfig)) -> TlsClient {
+        change(&mut self.config);
+        self
+    }
+
     /// Speaks these versions only.
     pub(crate) fn versions(
         authority: &Authority,
@@ -307,10 +316,14 @@ fn seen(stream: &tokio_rustls::client::TlsStream<tokio::net::TcpStream>) -> Hand
     }
 }
 
+/// What several connections add to.
+type Shared<T> = Arc<std::sync::Mutex<Vec<T>>>;
+
 /// TLS before an origin: terminates it and passes the plain bytes on, each connection on its own. Shows itself as its address.
 pub(crate) struct TlsFront {
     address: SocketAddr,
-    handshakes: Arc<std::sync::Mutex<Vec<Accepted>>>,
+    handshakes: Shared<Accepted>,
+    agreed: Shared<String>,
 }
 
 /// What an origin has seen of a handshake.
@@ -349,8 +362,9 @@ impl TlsFront {
         config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("bound");
-        let handshakes: Arc<std::sync::Mutex<Vec<Accepted>>> = Arc::default();
-        let record = handshakes.clone();
+        let handshakes: Shared<Accepted> = Arc::default();
+        let agreed: Shared<String> = Arc::default();
+        let record = (handshakes.clone(), agreed.clone());
         let acceptor = TlsAcceptor::from(Arc::new(config));
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
@@ -361,6 +375,7 @@ impl TlsFront {
         TlsFront {
             address,
             handshakes,
+            agreed,
         }
     }
 
@@ -371,6 +386,14 @@ impl TlsFront {
     /// Handshakes that have succeeded so far.
     pub(crate) fn handshakes(&self) -> Vec<Accepted> {
         self.handshakes
+            .lock()
+            .expect("nobody panics holding it")
+            .clone()
+    }
+
+    /// Version and cipher of each of them, as in `TLSv1_3 TLS13_AES_256_GCM_SHA384`.
+    pub(crate) fn agreed(&self) -> Vec<String> {
+        self.agreed
             .lock()
             .expect("nobody panics holding it")
             .clone()
@@ -387,7 +410,7 @@ async fn serve(
     stream: TcpStream,
     acceptor: TlsAcceptor,
     behind: SocketAddr,
-    record: Arc<std::sync::Mutex<Vec<Accepted>>>,
+    (record, agreed): (Shared<Accepted>, Shared<String>),
 ) {
     let Ok(mut stream) = acceptor.accept(asynchronous(stream)).await else {
         return;
@@ -400,6 +423,12 @@ async fn serve(
             alpn: alpn.map(|name| String::from_utf8_lossy(name).into_owned()),
             has_certificate: session.peer_certificates().is_some(),
         };
+        let version = session.protocol_version().expect("agreed");
+        let suite = session.negotiated_cipher_suite().expect("agreed").suite();
+        agreed
+            .lock()
+            .expect("nobody panics holding it")
+            .push(format!("{version:?} {suite:?}"));
         record
             .lock()
             .expect("nobody panics holding it")

@@ -106,13 +106,7 @@ fn begin(stream: Stream, peer: Address, local: Option<SocketAddr>, connections: 
     let task = if prologue::is_needed(&bound, &peer) {
         let register = register.clone();
         tokio::task::spawn_local(async move {
-            let ran = Box::pin(prologue::run(
-                stream,
-                &peer,
-                facts,
-                &bound,
-                register.timer(),
-            ));
+            let ran = Box::pin(prologue::run(stream, &peer, facts, &bound, &register));
             if let Some((stream, admitted)) = ran.await {
                 serve(stream, admitted, slot, bound, register).await;
             }

@@ -7,11 +7,14 @@ use crate::net::prefixed::Prefixed;
 use crate::net::stream::Stream;
 use crate::net::timer::Timer;
 use crate::observe::seldom::Seldom;
-use crate::proxy;
+use crate::proxy::http::DRAINING_PATIENCE;
+use crate::proxy::{self, Registration};
 use crate::proxy_protocol::{self, ReceiveError};
 use crate::snapshot::Bound;
 use crate::tls::AcceptError;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Whether a connection from `peer` has one.
 pub(super) fn is_needed(bound: &Bound, peer: &Address) -> bool {
@@ -38,13 +41,17 @@ pub(super) async fn run(
     peer: &Address,
     mut facts: ConnectionFacts,
     bound: &Bound,
-    timer: &Timer,
+    register: &Registration,
 ) -> Option<(Stream, Admitted)> {
+    let timer = register.timer();
     if sends_header(bound, peer) {
         stream = receive_header(stream, &mut facts, bound, timer).await?;
     }
     let mut admitted = admit(facts, bound)?;
     if let Some(tls) = &bound.listener.tls {
+        if !begins(&stream, tls.handshake_timeout(), register).await {
+            return None;
+        }
         let (under_tls, seen) = match tls.accept(stream, timer).await {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -59,6 +66,24 @@ pub(super) async fn run(
         facts.tls = Some(Arc::new(seen));
     }
     Some((stream, admitted))
+}
+
+/// Waits for the first byte of a handshake, for as long as a handshake may take. A drain does not wait for those who say nothing; what was
+/// accepted late may still bring the request that it was made for.
+async fn begins(stream: &Stream, patience: Duration, register: &Registration) -> bool {
+    let timer = register.timer();
+    let silence = || poll_fn(|cx| stream.poll_closed(cx));
+    if !register.is_draining() {
+        timer.set(patience);
+        register.set_idle(true);
+        let ended = timer.within(silence()).await;
+        register.set_idle(false);
+        if ended.is_ok() || !register.is_draining() {
+            return ended == Ok(false);
+        }
+    }
+    timer.set(DRAINING_PATIENCE);
+    timer.within(silence()).await == Ok(false)
 }
 
 /// Reads the PROXY header, and believes it.

@@ -27,13 +27,15 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// How long a connection that was accepted while draining has for its first byte.
-const DRAINING_PATIENCE: Duration = Duration::from_secs(1);
+pub const DRAINING_PATIENCE: Duration = Duration::from_secs(1);
 /// How long it takes at most to hear of what has arrived already on a connection that is idle when draining begins.
 const DRAINING_GRACE: Duration = Duration::from_millis(100);
 /// Where `http-01` challenges are asked for (RFC 8555 section 8.3).
 const ACME_PREFIX: &str = "/.well-known/acme-challenge/";
 /// How long a client may take to hear that it is wrong here.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(2);
+/// And how much of what it sends is thrown away meanwhile.
+const REFUSED_BYTES_MAX: usize = 256 * 1024;
 
 /// What becomes of the downstream connection after a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,16 +91,26 @@ pub(super) async fn serve_stream(mut connection: Connection) {
     let _ = Box::pin(serve_requests(&mut connection, &mut None)).await;
 }
 
-/// Tells a client that speaks plain HTTP to a listener with TLS what is wrong. What it has sent is not read.
+/// Tells a client that speaks plain HTTP to a listener with TLS what is wrong. What it has sent is thrown away.
 pub async fn refuse_plain(mut stream: Stream, timer: &Timer) {
-    const ANSWER: &str = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 54\r\nConnection: close\r\n\r\nplain HTTP was sent to a port that expects HTTPS (TLS)\n";
+    const TEXT: &str = "plain HTTP was sent to a port that expects HTTPS (TLS)\n";
+    let length = TEXT.len();
+    let answer = format!(
+        "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{TEXT}"
+    );
     timer.set(REFUSAL_TIMEOUT);
     let refused = async {
-        stream.send(ANSWER.as_bytes()).await?;
+        stream.send(answer.as_bytes()).await?;
         stream.shutdown().await?;
         // Closing with bytes unread would be a reset, and the client might not see the answer.
-        let mut rest = Buffer::take();
-        let _ = stream.read_buf(&mut *rest).await?;
+        let (mut rest, mut thrown_away) = (Buffer::take(), 0);
+        while thrown_away < REFUSED_BYTES_MAX {
+            rest.clear();
+            match stream.read_buf(&mut *rest).await? {
+                0 => break,
+                count => thrown_away += count,
+            }
+        }
         std::io::Result::Ok(())
     };
     // However it ends, the connection is closed.

@@ -97,6 +97,11 @@ impl Server {
         }
     }
 
+    /// How long a handshake may take.
+    pub fn handshake_timeout(&self) -> Duration {
+        self.handshake_timeout
+    }
+
     /// Whether a certificate was installed, here or in what this one replaces.
     pub fn has_installed(&self) -> bool {
         !self.table.load().installed().is_empty()

@@ -155,6 +155,8 @@ fn request(mode: &str, fields: &[u8], calls: u64) -> Verdict {
         "edit" => return edit(1, b"x-edit", b"value"),
         "bad-target" => return edit(5, b"", b"/%zz"),
         "target" => return edit(5, b"", b"/new?a=b"),
+        "tag" => return edit(7, b"tls-sni", b"forged"),
+        "forge" => return edit(7, b"tls.sni", b"forged"),
         "priority" => return edit(8, b"", b"-2047"),
         "bad-priority" => return edit(8, b"", b"2048"),
         "reply" => return reply(403, vec![("x-why".into(), b"no".to_vec())], 4),
