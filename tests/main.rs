@@ -5,9 +5,11 @@
 
 mod availability;
 mod cli;
+mod grpc;
 mod harness;
 mod hot_load;
 mod http;
+mod http2;
 mod keys;
 mod plugins;
 mod scaffold;
