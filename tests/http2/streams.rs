@@ -52,12 +52,18 @@ fn a_slow_stream_does_not_hold_up_the_others() {
 fn a_downstream_that_does_not_read_one_stream_reads_the_others() {
     let big = vec![b'x'; 1 << 20];
     let origin = Origin::answering(move |request| {
-        let body: &[u8] = if request.head.target() == "/big" { &big } else { b"small" };
+        let body: &[u8] = if request.head.target() == "/big" {
+            &big
+        } else {
+            b"small"
+        };
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
         [head.as_bytes(), body].concat()
     });
     let proxy = Proxy::before(&origin);
-    let client = client(&proxy);
+    let client = H2Client::with(proxy.address("web"), |builder| {
+        builder.initial_connection_window_size(1 << 20);
+    });
     let mut big = client.begin(h2_request("GET", "/big"), true);
     let head = big.head().expect("an answer");
     for _ in 0..20 {
@@ -77,7 +83,10 @@ fn one_place(protocol: &str, origin: &dyn std::fmt::Display) -> Proxy {
             queue timeout="20s"
             endpoint "ORIGIN" requests-max=1
         }"#;
-    Proxy::start(&config(text, &[("PROTOCOL", &protocol), ("ORIGIN", origin)]))
+    Proxy::start(&config(
+        text,
+        &[("PROTOCOL", &protocol), ("ORIGIN", origin)],
+    ))
 }
 
 #[test]
@@ -124,6 +133,40 @@ fn a_reset_within_the_answer_aborts_the_request_upstream() {
     origin.wait_for_ends(1);
     assert_eq!(client.get("/next").text(), "next");
     assert_eq!(ended(&proxy, "/left"), as_told("downstream-aborted", 200));
+}
+
+/// As a unary call of gRPC is: the end of the request comes by itself.
+#[test]
+fn a_reset_behind_the_body_of_the_request_aborts_it_upstream() {
+    let origin = Origin::start(|mut peer| {
+        while let Some(request) = peer.request() {
+            match request.head.target() {
+                "/silent" => assert!(peer.is_at_end(), "the proxy closes"),
+                "/answered" => {
+                    peer.send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\na part");
+                    peer.is_at_end();
+                }
+                _ => peer.answer("next"),
+            }
+        }
+    });
+    let proxy = one_place("http/1.1", &origin);
+    let client = client(&proxy);
+    for (number, path) in ["/silent", "/answered"].into_iter().enumerate() {
+        let mut left = client.open(h2_request("POST", path));
+        left.send("some", false);
+        left.send("thing", true);
+        origin.request(number);
+        if path == "/answered" {
+            left.head().expect("an answer");
+            assert_eq!(left.take(6), b"a part");
+        }
+        left.reset(Reason::CANCEL);
+        origin.wait_for_ends(number + 1);
+        let status = if path == "/answered" { 200 } else { 0 };
+        assert_eq!(ended(&proxy, path), as_told("downstream-aborted", status));
+    }
+    assert_eq!(client.get("/next").text(), "next");
 }
 
 #[test]
@@ -175,7 +218,9 @@ fn the_end_of_a_connection_aborts_all_its_streams() {
 
 #[test]
 fn a_downstream_without_a_window_is_cut_after_the_idle_timeout() {
-    let origin = Origin::saying("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n".to_owned() + &"x".repeat(1_000_000));
+    let origin = Origin::saying(
+        "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n".to_owned() + &"x".repeat(1_000_000),
+    );
     let proxy = before_h1("timeouts idle=\"200ms\"", "", &origin);
     let mut client = proxy.client();
     // SETTINGS_INITIAL_WINDOW_SIZE 0

@@ -52,6 +52,9 @@ pub(super) async fn exchange(
     let (mut downstream_read, mut downstream_write) = connection.stream.split();
     if body.is_done() {
         sent.set(first_sent);
+    }
+    // A stream of HTTP/2 may be reset at any time: it is watched until the response is delivered.
+    if body.is_done() && !connection.facts.http2 {
         let watched = Some(&mut downstream_read);
         return response::receive(
             &mut upstream_read,
@@ -65,16 +68,23 @@ pub(super) async fn exchange(
         )
         .await;
     }
-    let upload = upload(
-        &mut downstream_read,
-        input,
-        body,
-        &mut upstream_write,
-        timer,
-        &connection.facts,
-        step,
-        (responding, sent, first_sent),
-    );
+    let facts = &connection.facts;
+    let upload = async {
+        if !body.is_done() {
+            upload(
+                &mut downstream_read,
+                input,
+                body,
+                &mut upstream_write,
+                timer,
+                facts,
+                step,
+                (responding, sent, first_sent),
+            )
+            .await?;
+        }
+        until_reset(&mut downstream_read, facts).await
+    };
     let receive = response::receive(
         &mut upstream_read,
         &mut downstream_write,
@@ -139,9 +149,24 @@ async fn upload(
     Ok(())
 }
 
+/// Until the downstream resets its stream of HTTP/2. Done at once for HTTP/1.1, where the end of a direction says nothing of the other one.
+pub(super) async fn until_reset(
+    from: &mut ReadHalf<'_>,
+    facts: &ConnectionFacts,
+) -> Result<(), Stop> {
+    if !facts.http2 {
+        return Ok(());
+    }
+    match std::future::poll_fn(|cx| from.poll_closed(cx)).await {
+        true => Err(Stop::DownstreamAborted),
+        // There is still something to read, which nobody wants.
+        false => Ok(()),
+    }
+}
+
 /// Drives both until the response is delivered. A failed upload ends both: with an answer of ours if no response has begun, else by
 /// breaking off the one that has.
-async fn both(
+pub(super) async fn both(
     upload: impl Future<Output = Result<(), Stop>>,
     receive: impl Future<Output = Result<Delivery, NoAnswer>>,
     responding: &Cell<Option<u16>>,

@@ -6,6 +6,7 @@ use super::attempt::{Answer, Step, cut, unless_down};
 use super::connect::{Ask, Downstream, NoConnection, Reuse, connect, take_at_once};
 use super::connection::Connection;
 use super::context::RequestContext;
+use super::exchange;
 use super::response::{self, NoAnswer};
 use super::retry::Failure;
 use crate::http::{ConnectionFacts, Parsed, ResponseHead, parse_response};
@@ -301,16 +302,18 @@ async fn deliver(
     let endpoint = of.place.endpoint().clone();
     let delivered = {
         let (mut upstream, _) = of.dialled.stream.split();
-        let (_, mut downstream) = connection.stream.split();
+        let (mut from, mut downstream) = connection.stream.split();
         let register = &connection.register;
-        let work = pin!(response::deliver(
+        let delivered = response::deliver(
             &mut upstream,
             &mut downstream,
             register,
             input,
             ctx,
             step.target,
-        ));
+        );
+        let watch = exchange::until_reset(&mut from, &connection.facts);
+        let work = pin!(exchange::both(watch, delivered, &responding));
         unless_down(&step.target.cluster, &endpoint, work).await
     };
     Ok(Answer {
