@@ -14,8 +14,8 @@ mod client;
 pub(crate) mod frames;
 mod origin;
 
-pub(crate) use client::{H2Client, H2Response, H2Stream};
-pub(crate) use origin::{H2Exchange, H2Origin};
+pub(crate) use client::{H2Client, H2Stream};
+pub(crate) use origin::H2Origin;
 
 use super::PATIENCE;
 use ::h2::{RecvStream, SendStream};

@@ -21,7 +21,10 @@ cluster "c" {
 "#;
 
 fn start(protocol: &str, origin: &dyn Display) -> Proxy {
-    Proxy::start(&config(TEXT, &[("PROTOCOL", &protocol), ("ORIGIN", origin)]))
+    Proxy::start(&config(
+        TEXT,
+        &[("PROTOCOL", &protocol), ("ORIGIN", origin)],
+    ))
 }
 
 fn gated(gate: &Gate) -> Origin {
@@ -87,7 +90,10 @@ fn going_away_is_said_twice_and_what_comes_between_is_served() {
     client.finish();
     answers.sort_unstable();
     assert_eq!(answers, [(1, 0x88), (3, 0x88)]);
-    assert_eq!((last_streams.first(), last_streams.last()), (Some(&NONE), Some(&3)));
+    assert_eq!(
+        (last_streams.first(), last_streams.last()),
+        (Some(&NONE), Some(&3))
+    );
     assert!(proxy.wait().success());
     for path in ["/first", "/between"] {
         assert_eq!(proxy.line_of(path).outcome(), "ok");

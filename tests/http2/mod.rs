@@ -1,7 +1,7 @@
 //! HTTP/2 through the proxy: from downstreams, to upstreams, and both.
 
-mod drain;
 mod downstream;
+mod drain;
 mod floods;
 mod multiplexed;
 mod policies;

@@ -68,7 +68,11 @@ fn answers_without_a_body_have_none() {
     ] {
         let response = client.ask(h2_request(method, path));
         assert!(response.error.is_none(), "{path}: {:?}", response.error);
-        assert_eq!((response.status, response.body.len()), (status, 0), "{path}");
+        assert_eq!(
+            (response.status, response.body.len()),
+            (status, 0),
+            "{path}"
+        );
         assert_eq!(response.header("content-length"), length, "{path}");
         assert_eq!(ended(&proxy, path), as_told("ok", i64::from(status)));
     }
@@ -96,7 +100,10 @@ fn early_hints_arrive_before_the_answer() {
     }
     seen.open();
     let response = stream.rest();
-    assert_eq!((response.text().as_str(), response.header("link")), ("page", None));
+    assert_eq!(
+        (response.text().as_str(), response.header("link")),
+        ("page", None)
+    );
     assert_eq!(ended(&proxy, "/"), as_told("ok", 200));
 }
 
@@ -159,7 +166,10 @@ fn a_response_that_breaks_off_is_reset_and_not_ended() {
     seen.open();
     let rest = stream.rest_behind(head);
     assert_eq!((rest.status, rest.text().as_str()), (200, ""));
-    assert!(rest.reset().is_some_and(|reason| reason != Reason::NO_ERROR));
+    assert!(
+        rest.reset()
+            .is_some_and(|reason| reason != Reason::NO_ERROR)
+    );
     assert_eq!(ended(&proxy, "/"), as_told("upstream-aborted", 200));
 }
 

@@ -15,7 +15,14 @@ fn a_request_of_http1_arrives_as_one_of_http2() {
     let seen = origin.request(0);
     assert_eq!(seen.method, "GET");
     assert_eq!(seen.uri.to_ascii_lowercase(), "http://named.test:81/b?c=d");
-    for name in ["host", "connection", "x-named", "keep-alive", "proxy-connection", "content-length"] {
+    for name in [
+        "host",
+        "connection",
+        "x-named",
+        "keep-alive",
+        "proxy-connection",
+        "content-length",
+    ] {
         assert!(!seen.headers.contains_key(name), "{name}");
     }
     assert_eq!(seen.headers["x-kept"], "2");
@@ -29,7 +36,16 @@ fn a_request_of_http1_arrives_as_one_of_http2() {
 fn an_answer_of_http2_arrives_as_one_of_http1() {
     let origin = H2Origin::start(|mut exchange| match exchange.path() {
         "/known" => {
-            exchange.head(200, &[("content-length", "5"), ("x-one", "1"), ("set-cookie", "a"), ("set-cookie", "b")], false);
+            exchange.head(
+                200,
+                &[
+                    ("content-length", "5"),
+                    ("x-one", "1"),
+                    ("set-cookie", "a"),
+                    ("set-cookie", "b"),
+                ],
+                false,
+            );
             exchange.send("known", true);
         }
         "/unknown" => {
@@ -42,10 +58,18 @@ fn an_answer_of_http2_arrives_as_one_of_http1() {
             exchange.send("body", false);
             exchange.send_trailers(&[("x-sum", "7")]);
         }
-        "/204" => drop(exchange.head(204, &[], true)),
-        "/304" => drop(exchange.head(304, &[("content-length", "9")], true)),
-        "/head" => drop(exchange.head(200, &[("content-length", "1234")], true)),
-        _ => drop(exchange.head(200, &[], true)),
+        "/204" => {
+            exchange.head(204, &[], true);
+        }
+        "/304" => {
+            exchange.head(304, &[("content-length", "9")], true);
+        }
+        "/head" => {
+            exchange.head(200, &[("content-length", "1234")], true);
+        }
+        _ => {
+            exchange.head(200, &[], true);
+        }
     });
     let proxy = before_h2("", &origin);
     let mut client = proxy.client();
@@ -61,12 +85,22 @@ fn an_answer_of_http2_arrives_as_one_of_http1() {
     assert_eq!(trailers.trailers, [("x-sum".to_owned(), "7".to_owned())]);
     assert_eq!(client.get("/204").status, 204);
     let unmodified = client.get("/304");
-    assert_eq!((unmodified.status, unmodified.header("content-length")), (304, Some("9")));
+    assert_eq!(
+        (unmodified.status, unmodified.header("content-length")),
+        (304, Some("9"))
+    );
     let head = client.ask("HEAD", "/head", "");
     assert_eq!(head.header("content-length"), Some("1234"));
     let empty = client.get("/empty");
     assert_eq!((empty.status, empty.body.len()), (200, 0));
-    for (path, status) in [("/known", 200), ("/trailers", 200), ("/204", 204), ("/304", 304), ("/head", 200), ("/empty", 200)] {
+    for (path, status) in [
+        ("/known", 200),
+        ("/trailers", 200),
+        ("/204", 204),
+        ("/304", 304),
+        ("/head", 200),
+        ("/empty", 200),
+    ] {
         assert_eq!(ended(&proxy, path), as_told("ok", status), "{path}");
     }
     assert_eq!(origin.connections(), 1);
@@ -77,7 +111,9 @@ fn bodies_and_trailers_of_http1_arrive_at_an_origin_of_http2() {
     let origin = H2Origin::start(|mut exchange| {
         let length = exchange.request.headers.get("content-length").cloned();
         let body = exchange.body();
-        let trailer = exchange.trailers().and_then(|all| all.get("x-sum").cloned());
+        let trailer = exchange
+            .trailers()
+            .and_then(|all| all.get("x-sum").cloned());
         let said = format!("{length:?} {trailer:?} {}", String::from_utf8_lossy(&body));
         exchange.answer(said);
     });
@@ -97,7 +133,10 @@ fn echo() -> H2Origin {
     H2Origin::start(|mut exchange| {
         let length = exchange.request.headers.get("content-length");
         let length = length.map(|length| length.to_str().expect("ASCII").to_owned());
-        let headers: Vec<_> = length.iter().map(|length| ("content-length", &**length)).collect();
+        let headers: Vec<_> = length
+            .iter()
+            .map(|length| ("content-length", &**length))
+            .collect();
         exchange.head(200, &headers, false);
         while let Some(Ok(piece)) = exchange.data() {
             if !exchange.send(piece, false) {
@@ -106,10 +145,14 @@ fn echo() -> H2Origin {
         }
         match exchange.trailers() {
             Some(trailers) => {
-                let sum = trailers.get("x-sum").map_or("", |sum| sum.to_str().expect("ASCII"));
+                let sum = trailers
+                    .get("x-sum")
+                    .map_or("", |sum| sum.to_str().expect("ASCII"));
                 exchange.send_trailers(&[("x-sum", sum)]);
             }
-            None => drop(exchange.send("", true)),
+            None => {
+                exchange.send("", true);
+            }
         }
     })
 }
@@ -119,7 +162,11 @@ fn http2_on_both_sides_passes_everything_through() {
     let origin = echo();
     let proxy = before_h2("", &origin);
     let client = client(&proxy);
-    let mut stream = client.open(h2_request_with("POST", "/both?x", &[("te", "trailers"), ("cookie", "a"), ("cookie", "b")]));
+    let mut stream = client.open(h2_request_with(
+        "POST",
+        "/both?x",
+        &[("te", "trailers"), ("cookie", "a"), ("cookie", "b")],
+    ));
     let head = stream.head().expect("an answer");
     // Messages go back and forth before either side has ended.
     for word in ["one", "two", "three"] {
@@ -131,7 +178,13 @@ fn http2_on_both_sides_passes_everything_through() {
     assert_eq!((rest.status, rest.trailer("x-sum")), (200, Some("9")));
     let seen = origin.request(0);
     assert_eq!((&*seen.method, &*seen.uri), ("POST", "http://test/both?x"));
-    assert_eq!((&seen.headers["te"], &seen.headers["cookie"]), (&"trailers".parse().expect("a value"), &"a; b".parse().expect("a value")));
+    assert_eq!(
+        (&seen.headers["te"], &seen.headers["cookie"]),
+        (
+            &"trailers".parse().expect("a value"),
+            &"a; b".parse().expect("a value")
+        )
+    );
     assert_eq!(ended(&proxy, "/both?x"), as_told("ok", 200));
 }
 
@@ -156,7 +209,10 @@ fn several_mebibytes_pass_both_ways_to_the_byte() {
     std::thread::scope(|scope| {
         let body = &body;
         scope.spawn(move || {
-            let head = format!("POST /h1 HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", body.len());
+            let head = format!(
+                "POST /h1 HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n",
+                body.len()
+            );
             writer.send([head.as_bytes(), body].concat());
         });
         let response = by_http1.response();
@@ -179,13 +235,21 @@ fn interim_answers_of_an_origin_of_http2_arrive() {
     });
     let proxy = before_h2("", &origin);
     let mut by_http1 = proxy.client();
-    by_http1.send("POST /h1 HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n");
+    by_http1
+        .send("POST /h1 HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n");
     assert_eq!(by_http1.response_head().status(), 100);
     by_http1.send("body");
     let hint = by_http1.response_head();
-    assert_eq!((hint.status(), hint.header("link")), (103, Some("</a.css>")));
+    assert_eq!(
+        (hint.status(), hint.header("link")),
+        (103, Some("</a.css>"))
+    );
     let by_http2 = client(&proxy);
-    let mut stream = by_http2.open(h2_request_with("POST", "/h2", &[("expect", "100-continue")]));
+    let mut stream = by_http2.open(h2_request_with(
+        "POST",
+        "/h2",
+        &[("expect", "100-continue")],
+    ));
     assert_eq!(stream.interim().expect("100").status(), 100);
     stream.send("body", true);
     assert_eq!(stream.interim().expect("103").headers()["link"], "</a.css>");
@@ -239,5 +303,9 @@ fn an_origin_of_http1_in_a_cluster_of_http2_is_an_invalid_answer() {
     assert_eq!(proxy.client().get("/").status, 502);
     let line = proxy.line_of("/");
     assert_eq!(line.status(), 502);
-    assert!(["upstream-invalid", "upstream-reset"].contains(&line.outcome()), "{}", line.outcome());
+    assert!(
+        ["upstream-invalid", "upstream-reset"].contains(&line.outcome()),
+        "{}",
+        line.outcome()
+    );
 }

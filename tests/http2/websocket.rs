@@ -16,7 +16,9 @@ fn connect(client: &H2Client, protocol: &'static str, path: &str) -> H2Stream {
     client.get("/first");
     assert!(client.takes_extended_connect());
     let mut request = h2_request("CONNECT", path);
-    request.extensions_mut().insert(Protocol::from_static(protocol));
+    request
+        .extensions_mut()
+        .insert(Protocol::from_static(protocol));
     let headers = request.headers_mut();
     headers.insert("sec-websocket-version", "13".parse().expect("a value"));
     headers.insert("sec-websocket-protocol", "chat".parse().expect("a value"));
@@ -82,7 +84,10 @@ fn talk_h1(client: &mut Client) {
         "GET /ws HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n"
     ));
     let head = client.response_head();
-    assert_eq!((head.status(), head.header("upgrade")), (101, Some("websocket")));
+    assert_eq!(
+        (head.status(), head.header("upgrade")),
+        (101, Some("websocket"))
+    );
     assert_eq!(head.header("sec-websocket-accept"), Some(ACCEPT));
     assert_eq!(client.take(5), b"hello");
     for word in ["one", "two"] {
@@ -150,7 +155,11 @@ fn other_protocols_than_websocket_are_upgraded_to_as_well() {
 #[test]
 fn a_refused_upgrade_is_an_ordinary_answer() {
     let origin = Origin::answering(|request| {
-        let status = if request.head.target() == "/ws" { "426 Upgrade Required" } else { "200 OK" };
+        let status = if request.head.target() == "/ws" {
+            "426 Upgrade Required"
+        } else {
+            "200 OK"
+        };
         format!("HTTP/1.1 {status}\r\nContent-Length: 2\r\n\r\nno").into()
     });
     let proxy = Proxy::before(&origin);
