@@ -37,9 +37,14 @@ static LOOP: LazyLock<Handle> = LazyLock::new(|| {
 });
 
 /// Waits for `work`, which the event loop moves on; `what` it is says the failure.
-fn wait_for<T>(what: &str, work: impl Future<Output = T>) -> T {
+pub(crate) fn wait_for<T>(what: &str, work: impl Future<Output = T>) -> T {
     let waited = LOOP.block_on(async { tokio::time::timeout(PATIENCE, work).await });
     waited.unwrap_or_else(|_| panic!("HTTP/2 waited in vain for {what}"))
+}
+
+/// Lets `work` go on beside the test.
+pub(crate) fn beside(work: impl Future<Output = ()> + Send + 'static) {
+    LOOP.spawn(work);
 }
 
 /// A request for a path, of the host "test".

@@ -108,7 +108,7 @@ fn reset_of(proxy: &Proxy, request: Vec<u8>) -> u32 {
 fn what_http2_does_not_know_is_reset_and_never_forwarded() {
     let origin = Origin::named("here");
     let proxy = Proxy::before(&origin);
-    let cases: [(&str, &str); 9] = [
+    let cases: [(&str, &str); 7] = [
         ("connection", "keep-alive"),
         ("connection", "x-secret"),
         ("proxy-connection", "close"),
@@ -116,8 +116,6 @@ fn what_http2_does_not_know_is_reset_and_never_forwarded() {
         ("transfer-encoding", "chunked"),
         ("upgrade", "websocket"),
         ("te", "gzip"),
-        ("x-line", "a\r\nx: y"),
-        ("x-nul", "a\0b"),
     ];
     for (name, value) in cases {
         let request = frames::request(1, "GET", "/bad", &[(name, value)], END_STREAM);
@@ -133,14 +131,16 @@ fn what_http2_does_not_know_is_reset_and_never_forwarded() {
 }
 
 #[test]
-fn a_name_in_upper_case_ends_the_connection() {
+fn names_and_values_that_no_header_can_have_end_the_connection() {
     let origin = Origin::named("here");
     let proxy = Proxy::before(&origin);
-    let mut client = proxy.client();
-    let request = frames::request(1, "GET", "/bad", &[("X-Upper", "1")], END_STREAM);
-    client.send([frames::preface(), request].concat());
-    let goodbye = frames::next_of(&mut client, GOAWAY).expect("GOAWAY");
-    assert_ne!(goodbye.reason(), 0);
+    for (name, value) in [("X-Upper", "1"), ("x-line", "a\r\nx: y"), ("x-nul", "a\0b")] {
+        let mut client = proxy.client();
+        let request = frames::request(1, "GET", "/bad", &[(name, value)], END_STREAM);
+        client.send([frames::preface(), request].concat());
+        let goodbye = frames::next_of(&mut client, GOAWAY).expect("GOAWAY");
+        assert_ne!(goodbye.reason(), 0, "{name}");
+    }
     assert!(origin.requests().is_empty());
 }
 
