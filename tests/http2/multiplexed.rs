@@ -257,6 +257,30 @@ fn a_connection_that_has_died_is_replaced() {
     assert_eq!(origin.connections(), 2);
 }
 
+/// The connection dies under all of them; what may be sent again is.
+#[test]
+fn requests_on_a_connection_that_dies_are_retried_where_that_is_said() {
+    let barrier = Arc::new(Barrier::new(PATHS.len()));
+    let origin = H2Origin::start(move |mut exchange| {
+        let path = exchange.path().to_owned();
+        if exchange.connection == 0 {
+            barrier.wait();
+            return exchange.abort_connection();
+        }
+        exchange.answer(path);
+    });
+    let proxy = before_h2(
+        "retry on=\"reset\" budget=\"1000%\" backoff=\"0s\"",
+        &origin,
+    );
+    let clients = asking(&proxy, &PATHS);
+    answered(&proxy, clients, &PATHS);
+    for path in PATHS {
+        assert_eq!(proxy.line_of(path).number("attempts"), 2);
+    }
+    assert_eq!(origin.connections(), 2);
+}
+
 #[test]
 fn an_idle_connection_is_closed_after_its_time() {
     let origin = H2Origin::named("here");

@@ -174,6 +174,27 @@ fn a_response_that_breaks_off_is_reset_and_not_ended() {
 }
 
 #[test]
+fn what_came_before_the_break_arrives() {
+    let origin = Origin::start(|mut peer| {
+        peer.request();
+        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
+    });
+    let proxy = Proxy::before(&origin);
+    let client = client(&proxy);
+    for number in 0..50 {
+        let path = format!("/{number}");
+        let response = client.get(&path);
+        assert_eq!((response.status, response.text().as_str()), (200, "half"));
+        assert!(
+            response
+                .reset()
+                .is_some_and(|reason| reason != Reason::NO_ERROR)
+        );
+        assert_eq!(ended(&proxy, &path), as_told("upstream-aborted", 200));
+    }
+}
+
+#[test]
 fn several_mebibytes_of_unknown_length_arrive_to_the_byte() {
     let body = pattern(5 << 20);
     let sent = body.clone();

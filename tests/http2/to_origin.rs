@@ -297,6 +297,24 @@ fn an_answer_that_is_not_as_long_as_it_says_is_cut_for_the_downstream_too() {
 }
 
 #[test]
+fn a_downstream_of_http_1_0_gets_an_answer_that_ends_with_its_connection() {
+    let origin = H2Origin::start(|mut exchange| {
+        exchange.head(200, &[], false);
+        exchange.send("no length", true);
+    });
+    let proxy = before_h2("", &origin);
+    let mut client = proxy.client();
+    client.send("GET / HTTP/1.0\r\nHost: a\r\n\r\n");
+    let response = client.response();
+    assert_eq!(
+        (response.status, response.text().as_str()),
+        (200, "no length")
+    );
+    assert_eq!(response.header("transfer-encoding"), None);
+    assert_eq!(ended(&proxy, "/"), as_told("ok", 200));
+}
+
+#[test]
 fn an_origin_of_http1_in_a_cluster_of_http2_is_an_invalid_answer() {
     let origin = Origin::named("HTTP/1.1 only");
     let proxy: Proxy = before_h2("retry attempts=1", &origin);
