@@ -288,6 +288,33 @@ fn reloads_under_load_lose_no_stream() {
 }
 
 #[test]
+fn bytes_are_counted_for_each_stream_by_itself() {
+    let origin = Origin::answering(|request| {
+        let body = "x".repeat(request.body.len() * 2);
+        format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .into()
+    });
+    let proxy = Proxy::before(&origin);
+    let client = client(&proxy);
+    for (path, count) in [("/small", 10), ("/large", 100_000), ("/again", 10)] {
+        let response = client.post(path, vec![b'x'; count]);
+        assert_eq!(response.body.len(), 2 * count);
+        let line = proxy.line_of(path);
+        for (name, bytes) in [("downstream_bytes", count), ("upstream_bytes", 2 * count)] {
+            let counted = line.number(name) as usize;
+            // With the head, and what delimits a body.
+            assert!(
+                (bytes..bytes + 2000).contains(&counted),
+                "{path} {name}: {counted}"
+            );
+        }
+    }
+}
+
+#[test]
 fn streams_of_many_connections_are_served_over_http2_upstreams() {
     let origin = H2Origin::start(|mut exchange| {
         let path = exchange.path().to_owned();

@@ -2,7 +2,7 @@
 
 use super::{as_told, before_h2, client, ended, pattern};
 use crate::harness::h2::{H2Origin, h2_request, h2_request_with};
-use crate::harness::{Gate, Origin, Proxy};
+use crate::harness::{Gate, Origin, Proxy, config};
 
 #[test]
 fn a_request_of_http1_arrives_as_one_of_http2() {
@@ -312,6 +312,43 @@ fn a_downstream_of_http_1_0_gets_an_answer_that_ends_with_its_connection() {
     );
     assert_eq!(response.header("transfer-encoding"), None);
     assert_eq!(ended(&proxy, "/"), as_told("ok", 200));
+}
+
+#[test]
+fn what_an_origin_of_http2_may_not_say_is_an_invalid_answer() {
+    let long = "x".repeat(5000);
+    let origin = H2Origin::start(move |mut exchange| {
+        match exchange.path() {
+            "/long" => exchange.head(200, &[("x-long", &long)], true),
+            "/lengths" => {
+                let lengths = [("content-length", "3"), ("content-length", "4")];
+                exchange.head(200, &lengths, false) && exchange.send("abc", true)
+            }
+            _ => exchange.head(200, &[], true),
+        };
+    });
+    let text = r#"
+        listener "web" "127.0.0.1:0" {
+            limits header-bytes-max="4KiB"
+            route { cluster "c" }
+        }
+        cluster "c" {
+            protocol "h2"
+            retry attempts=1
+            endpoint "ORIGIN"
+        }"#;
+    let proxy = Proxy::start(&config(text, &[("ORIGIN", &origin)]));
+    for path in ["/long", "/lengths"] {
+        assert_eq!(proxy.client().get(path).status, 502, "{path}");
+        let line = proxy.line_of(path);
+        let outcome = line.outcome().to_owned();
+        assert!(
+            ["upstream-invalid", "upstream-reset"].contains(&&*outcome),
+            "{path}: {outcome}"
+        );
+    }
+    assert_eq!(proxy.client().get("/fine").status, 200);
+    assert_eq!(ended(&proxy, "/fine"), as_told("ok", 200));
 }
 
 #[test]
