@@ -270,16 +270,15 @@ impl Client {
 
     /// A unary call that goes on by itself until it is aborted.
     pub(super) fn begin(&self, method: &'static str) -> tokio::task::JoinHandle<()> {
-        let channel = self.channel.clone();
-        wait_for("a task", async {
-            tokio::spawn(async move {
-                let client = Client { channel };
-                let mut grpc = client.ready().await;
-                let codec = ProstCodec::<Word, Word>::default();
-                let request = Request::new(word(""));
-                // Aborted before it is answered.
-                let _ = grpc.unary(request, Client::path(method), codec).await;
-            })
+        let client = Client {
+            channel: self.channel.clone(),
+        };
+        beside(async move {
+            let mut grpc = client.ready().await;
+            let codec = ProstCodec::<Word, Word>::default();
+            let request = Request::new(word(""));
+            // Aborted before it is answered.
+            let _ = grpc.unary(request, Client::path(method), codec).await;
         })
     }
 

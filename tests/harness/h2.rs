@@ -24,6 +24,7 @@ use bytes::Bytes;
 use std::future::poll_fn;
 use std::sync::LazyLock;
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 
 /// Where frames are moved.
 static LOOP: LazyLock<Handle> = LazyLock::new(|| {
@@ -42,9 +43,9 @@ pub(crate) fn wait_for<T>(what: &str, work: impl Future<Output = T>) -> T {
     waited.unwrap_or_else(|_| panic!("HTTP/2 waited in vain for {what}"))
 }
 
-/// Lets `work` go on beside the test.
-pub(crate) fn beside(work: impl Future<Output = ()> + Send + 'static) {
-    LOOP.spawn(work);
+/// Lets `work` go on beside the test, until it ends or is aborted.
+pub(crate) fn beside(work: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+    LOOP.spawn(work)
 }
 
 /// A request for a path, of the host "test".
