@@ -265,9 +265,11 @@ impl H2Exchange {
     }
 
     /// Closes the connection with all its streams.
-    pub(crate) fn abort_connection(&self) {
+    pub(crate) fn abort_connection(mut self) {
         // It may have ended already.
         let _ = self.orders.send(Order::Abort);
+        // Dropped before that, the stream would be reset by itself first.
+        self.wait_for_reset();
     }
 }
 
