@@ -21,6 +21,7 @@ pub(crate) mod acme;
 mod admin;
 mod client;
 mod gate;
+pub(crate) mod h2;
 mod head;
 mod lines;
 mod name_server;

@@ -87,8 +87,11 @@ pub async fn serve_connection(mut connection: Connection) {
 
 /// Serves one stream of an HTTP/2 connection, which carries one request.
 pub(super) async fn serve_stream(mut connection: Connection) {
-    // However it goes on with the connection, the stream is over.
-    let _ = Box::pin(serve_requests(&mut connection, &mut None)).await;
+    let next = Box::pin(serve_requests(&mut connection, &mut None)).await;
+    if next != Next::Keep {
+        // A reset throws away what is not on the wire yet, and a response that was cut short is to arrive as far as it came.
+        tokio::task::yield_now().await;
+    }
 }
 
 /// Tells a client that speaks plain HTTP to a listener with TLS what is wrong. What it has sent is thrown away.
