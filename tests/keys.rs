@@ -195,10 +195,6 @@ const PROVED_BY: &[(&str, &str)] = &[
         "a_full_endpoint_takes_no_more_until_a_request_ends",
     ),
     (
-        "cluster/protocol",
-        "a_cluster_speaks_http_1_1_whatever_the_downstream_speaks",
-    ),
-    (
         "cluster/timeouts",
         "an_idle_upstream_connection_is_closed_after_its_timeout",
     ),
@@ -888,6 +884,11 @@ const PROVED_BY: &[(&str, &str)] = &[
         "cluster/http2/connection-window",
         "windows_are_offered_to_the_origin_as_configured",
     ),
+    (
+        "cluster/protocol",
+        "http2_on_both_sides_passes_everything_through",
+    ),
+    ("listener/http2/only", "a_listener_may_speak_http2_alone"),
 ];
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::{as_told, before_h1, client, ended};
 use crate::harness::h2::frames::{self, HEADERS, RST_STREAM, SETTINGS, WINDOW_UPDATE};
-use crate::harness::h2::h2_request;
+use crate::harness::h2::{H2Client, h2_request};
 use crate::harness::{Client, Gate, Origin, Proxy, config};
 
 /// Answers each request with its target, below `/held/` once the gate is open.
@@ -73,6 +73,22 @@ fn a_listener_without_http2_refuses_the_preface() {
     assert_eq!(proxy.client().get("/").text(), "here");
 }
 
+#[test]
+fn a_listener_may_speak_http2_alone() {
+    let origin = Origin::named("here");
+    let proxy = before_h1("http2 only=#true", "", &origin);
+    assert_eq!(
+        H2Client::connect(proxy.address("web")).get("/").body,
+        b"here"
+    );
+    // Whoever begins otherwise is told so in frames.
+    let mut client = proxy.client();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let said = client.rest();
+    assert!(!said.starts_with(b"HTTP/1.1"), "{said:?}");
+    assert_eq!(origin.requests().len(), 1);
+}
+
 /// SETTINGS and the window of the connection that a peer announces.
 fn announced(client: &mut Client) -> (Vec<(u16, u32)>, u32) {
     let settings = frames::next_of(client, SETTINGS).expect("SETTINGS");
@@ -96,10 +112,10 @@ fn streams_and_windows_are_offered_as_configured() {
     const WINDOW: u16 = 4;
     let origin = Origin::named("here");
     for (text, streams, window, connection_window) in [
-        ("", 100, 1 << 20, 4 << 20),
-        ("http2 streams-max=7", 7, 1 << 20, 4 << 20),
+        ("", 100, 256 << 10, 4 << 20),
+        ("http2 streams-max=7", 7, 256 << 10, 4 << 20),
         ("http2 stream-window=\"96KiB\"", 100, 96 << 10, 4 << 20),
-        ("http2 connection-window=\"2MiB\"", 100, 1 << 20, 2 << 20),
+        ("http2 connection-window=\"2MiB\"", 100, 256 << 10, 2 << 20),
     ] {
         let proxy = before_h1(text, "", &origin);
         let mut client = proxy.client();

@@ -82,9 +82,9 @@ fn a_lower_limit_of_the_origin_is_heeded() {
 #[test]
 fn windows_are_offered_to_the_origin_as_configured() {
     for (text, window, all) in [
-        ("", 1_u32 << 20, 4_u32 << 20),
-        ("http2 stream-window=\"96KiB\"", 96 << 10, 4 << 20),
-        ("http2 connection-window=\"2MiB\"", 1 << 20, 2 << 20),
+        ("", 256_u32 << 10, 100 * (256_u32 << 10)),
+        ("http2 stream-window=\"96KiB\"", 96 << 10, 100 * (96 << 10)),
+        ("http2 connection-window=\"2MiB\"", 256 << 10, 2 << 20),
     ] {
         let origin = Origin::start(move |mut peer| {
             peer.take(frames::PREFACE.len());
@@ -293,7 +293,7 @@ fn an_idle_connection_is_closed_after_its_time() {
 }
 
 #[test]
-fn an_origin_that_does_not_answer_in_time_has_its_stream_reset_alone() {
+fn an_origin_that_does_not_answer_in_time_has_its_stream_reset_and_its_connection_left() {
     let was_reset = Gate::default();
     let told = was_reset.clone();
     let origin = H2Origin::start(move |mut exchange| {
@@ -308,8 +308,9 @@ fn an_origin_that_does_not_answer_in_time_has_its_stream_reset_alone() {
     assert_eq!(proxy.client().get("/silent").status, 504);
     assert_eq!(ended(&proxy, "/silent"), as_told("response-timeout", 504));
     was_reset.wait();
+    // The connection may lead nowhere: the next one is made for what comes then.
     assert_eq!(proxy.client().get("/next").text(), "here");
-    assert_eq!(origin.connections(), 1);
+    assert_eq!(origin.connections(), 2);
 }
 
 #[test]
@@ -363,4 +364,38 @@ fn a_goaway_with_an_error_is_no_reason_to_fail_what_was_answered() {
         assert_eq!(ended(&proxy, path), as_told("ok", 200));
     }
     assert_eq!(origin.connections(), 2);
+}
+
+#[test]
+fn readers_that_take_nothing_do_not_hold_up_the_others_on_their_connection() {
+    let origin = H2Origin::start(|mut exchange| {
+        if exchange.path().starts_with("/large") {
+            exchange.answer(vec![b'x'; 8 << 20]);
+        } else {
+            exchange.answer("small");
+        }
+    });
+    let proxy = before_h2("", &origin);
+    // More than fit into what a connection may have under way, were it not for all streams together.
+    let paths: Vec<String> = (0..24).map(|number| format!("/large/{number}")).collect();
+    let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+    let mut slow = asking(&proxy, &paths);
+    for client in &mut slow {
+        assert_eq!(client.response_head().status(), 200);
+    }
+    for _ in 0..3 {
+        assert_eq!(proxy.client().get("/small").text(), "small");
+    }
+    assert_eq!(origin.connections(), 1);
+}
+
+#[test]
+fn resets_of_streams_count_against_the_endpoint() {
+    let origin = H2Origin::start(|mut exchange| exchange.reset(Reason::INTERNAL_ERROR));
+    let proxy = before_h2("outlier-detection consecutive-failures=2", &origin);
+    for _ in 0..2 {
+        assert_eq!(proxy.client().get("/reset").status, 502);
+    }
+    let admin = Admin::of(&proxy);
+    admin.wait_for_endpoint("c", &origin, |report| report["state"] == "ejected");
 }

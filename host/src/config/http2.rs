@@ -5,12 +5,12 @@ use std::ops::RangeInclusive;
 use super::decode::Decoder;
 use super::syntax::{Item, Node};
 use super::units::show_size;
-use super::{Http2, UpstreamProtocol};
+use super::{CONNECTION_WINDOW_MAX, Http2, UpstreamProtocol};
 
 const STREAMS_RANGE: RangeInclusive<u32> = 1..=100_000;
 /// From what every peer may send before it has heard of anything else (RFC 9113 section 6.9.2).
 const STREAM_WINDOW_RANGE: RangeInclusive<u64> = 65_535..=16 << 20;
-const CONNECTION_WINDOW_RANGE: RangeInclusive<u64> = 65_535..=1 << 30;
+const CONNECTION_WINDOW_RANGE: RangeInclusive<u64> = 65_535..=CONNECTION_WINDOW_MAX as u64;
 
 impl Decoder<'_> {
     pub(super) fn listener_http2(&mut self, listener: &Node) -> Http2 {
@@ -25,39 +25,43 @@ impl Decoder<'_> {
         Http2 {
             enabled,
             only: self.boolean(node.property("only"), false),
-            ..self.http2_limits(node)
+            ..self.http2_limits(node, |limits| limits.connection_window)
         }
     }
 
     pub(super) fn cluster_http2(&mut self, cluster: &Node, protocol: UpstreamProtocol) -> Http2 {
         let Some(node) = cluster.child("http2") else {
-            return Http2::default();
+            let limits = Http2::default();
+            return Http2 {
+                connection_window: limits.of_all_streams(),
+                ..limits
+            };
         };
         if protocol != UpstreamProtocol::Http2 {
             let message = "`http2` needs `protocol \"h2\"`";
             self.error(node.place(), message);
         }
-        self.http2_limits(node)
+        self.http2_limits(node, Http2::of_all_streams)
     }
 
-    fn http2_limits(&mut self, node: &Node) -> Http2 {
+    /// `connection_window` is the default, once the other limits are known.
+    fn http2_limits(&mut self, node: &Node, connection_window: fn(&Http2) -> u32) -> Http2 {
         let default = Http2::default();
         let of = |name| node.property(name);
-        let limits = Http2 {
-            enabled: true,
-            only: false,
+        let mut limits = Http2 {
             streams_max: self.integer(of("streams-max"), STREAMS_RANGE, default.streams_max),
             stream_window: self.window(
                 of("stream-window"),
                 STREAM_WINDOW_RANGE,
                 default.stream_window,
             ),
-            connection_window: self.window(
-                of("connection-window"),
-                CONNECTION_WINDOW_RANGE,
-                default.connection_window,
-            ),
+            ..default
         };
+        limits.connection_window = self.window(
+            of("connection-window"),
+            CONNECTION_WINDOW_RANGE,
+            connection_window(&limits),
+        );
         self.check_windows(node, &limits);
         limits
     }

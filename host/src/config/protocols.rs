@@ -166,9 +166,10 @@ pub struct Http2 {
     /// Concurrent streams of one connection, 1 to 100 000. Default 100. A cluster opens another connection beyond it, and heeds a lower
     /// limit of the endpoint.
     pub streams_max: u32,
-    /// How much of one body may be under way to us, 64 KiB (less 1 byte) to 16 MiB. Default 1 MiB.
+    /// How much of one body may be under way to us, 64 KiB (less 1 byte) to 16 MiB. Default 256 KiB.
     pub stream_window: u32,
-    /// How much of all bodies of a connection, at least one stream's. Default 4 MiB.
+    /// How much of all bodies of a connection, at least one stream's. Default: of a listener 4 MiB; of a cluster that of all its streams, so
+    /// that bodies which nobody takes at the moment do not hold up the others.
     pub connection_window: u32,
 }
 
@@ -178,11 +179,22 @@ impl Default for Http2 {
             enabled: true,
             only: false,
             streams_max: 100,
-            stream_window: 1 << 20,
+            stream_window: 256 << 10,
             connection_window: 4 << 20,
         }
     }
 }
+
+impl Http2 {
+    /// What every stream may have under way together, within what a connection may have.
+    pub fn of_all_streams(&self) -> u32 {
+        let all = self.streams_max.saturating_mul(self.stream_window);
+        all.min(CONNECTION_WINDOW_MAX)
+    }
+}
+
+/// The largest `connection-window`: 1 GiB.
+pub const CONNECTION_WINDOW_MAX: u32 = 1 << 30;
 
 /// `proxy-protocol from="10.0.0.0/8"` of a listener: peers that begin with a PROXY header; nobody else may.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -59,6 +59,7 @@ pub struct ChunkedDecoder {
     trailer_bytes: Vec<u8>,
     scan: Scan,
     trailers: Fields,
+    underscores: Underscores,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +82,14 @@ impl ChunkedDecoder {
     /// A decoder at the start of a body.
     pub fn new() -> ChunkedDecoder {
         ChunkedDecoder::default()
+    }
+
+    /// The same for a response: names of trailers may have underscores there, as gRPC's metadata do.
+    pub fn of_response() -> ChunkedDecoder {
+        ChunkedDecoder {
+            underscores: Underscores::Keep,
+            ..ChunkedDecoder::default()
+        }
     }
 
     /// Decodes up to the end of the next run of data, or of the input.
@@ -142,6 +151,7 @@ impl ChunkedDecoder {
         *self = ChunkedDecoder {
             trailer_bytes,
             trailers,
+            underscores: self.underscores,
             ..ChunkedDecoder::default()
         };
     }
@@ -205,7 +215,7 @@ impl ChunkedDecoder {
         let scanned = self.scan.run(
             &self.trailer_bytes,
             &TRAILER_LIMITS,
-            Underscores::Drop,
+            self.underscores,
             &mut self.trailers,
         );
         match scanned.map_err(|Refusal { reason, .. }| BadChunk { reason })? {

@@ -405,6 +405,10 @@ impl Control {
             timeout_ms = self.drain_timeout.as_millis() as u64,
             "draining"
         );
+        // Before the listening ends: from then on the file may be a successor's.
+        for (address, _) in &self.sockets {
+            socket::remove_file(address);
+        }
         let answers: Vec<_> = self.workers.iter().map(Worker::drain).collect();
         let drained = async {
             for answer in answers {
@@ -416,9 +420,6 @@ impl Control {
             () = tokio::time::sleep(self.drain_timeout) => tracing::warn!("drain timeout: closing what is left"),
             _ = terminate.recv() => tracing::warn!("told again: closing what is left"),
             _ = interrupt.recv() => tracing::warn!("told again: closing what is left"),
-        }
-        for (address, _) in &self.sockets {
-            socket::remove_file(address);
         }
         self.workers.into_iter().for_each(Worker::stop);
     }

@@ -10,7 +10,7 @@ use crate::observe::seldom::Seldom;
 use crate::proxy::http::DRAINING_PATIENCE;
 use crate::proxy::{self, Registration};
 use crate::proxy_protocol::{self, ReceiveError};
-use crate::snapshot::Bound;
+use crate::snapshot::{Bound, Protocol};
 use crate::tls::AcceptError;
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -55,7 +55,8 @@ pub(super) async fn run(
         let (under_tls, seen) = match tls.accept(stream, timer).await {
             Ok(accepted) => accepted,
             Err(error) => {
-                refuse(error, &admitted.facts, timer).await;
+                let is_http = matches!(bound.listener.protocol, Protocol::Http(_));
+                refuse(error, is_http, &admitted.facts, timer).await;
                 return None;
             }
         };
@@ -124,13 +125,13 @@ async fn receive_header(
 }
 
 /// Says what went wrong with a handshake, to the client where it can be told.
-async fn refuse(error: AcceptError, facts: &ConnectionFacts, timer: &Timer) {
+async fn refuse(error: AcceptError, is_http: bool, facts: &ConnectionFacts, timer: &Timer) {
     match error {
-        AcceptError::PlainHttp(stream) => {
+        AcceptError::PlainHttp(stream) if is_http => {
             tracing::debug!(listener = %facts.listener, peer = %facts.peer, "plain HTTP on a TLS listener");
             proxy::http::refuse_plain(stream, timer).await;
         }
-        AcceptError::AcmeChallenge | AcceptError::Closed => {}
+        AcceptError::PlainHttp(_) | AcceptError::AcmeChallenge | AcceptError::Closed => {}
         AcceptError::Busy => {
             static BUSY: Seldom = Seldom::new();
             if let Some(times) = BUSY.count() {

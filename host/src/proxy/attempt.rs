@@ -16,6 +16,7 @@ use super::{hedge, tunnel};
 use crate::config::OnDown;
 use crate::http::{Limits, write_request};
 use crate::net::buffer::Buffer;
+use crate::net::timer::Timer;
 use crate::snapshot::Route;
 use crate::upstream::{Cluster, Dialled, EndpointState, Place};
 use std::cell::Cell;
@@ -38,6 +39,8 @@ pub(super) struct Target {
 pub(super) struct Timeouts {
     /// For the response head, over all attempts.
     pub answer: Duration,
+    /// When the client gives up, if it has said so.
+    pub deadline: Option<Instant>,
     /// Between parts of the response body.
     pub response: Duration,
     /// How long the downstream may take nothing of a response.
@@ -163,7 +166,10 @@ impl Target {
 
     /// What is left of the response timeout, which spans all attempts, when they have waited for `waited`.
     fn time_left(&self, waited: Duration) -> Result<Duration, Stop> {
-        let left = self.timeouts.answer.saturating_sub(waited);
+        let mut left = self.timeouts.answer.saturating_sub(waited);
+        if let Some(deadline) = self.timeouts.deadline {
+            left = left.min(deadline.saturating_duration_since(Instant::now()));
+        }
         if left.is_zero() {
             return Err(Stop::ResponseTimeout);
         }
@@ -332,9 +338,15 @@ impl Step<'_> {
                 sent,
                 &responding,
             ));
+            let deadline = self.target.timeouts.deadline;
+            let exchanged = pin!(before(deadline, &responding, exchanged));
             unless_down(&self.target.cluster, self.endpoint, exchanged).await
         };
         let delivery = match delivery {
+            Some(Err(NoAnswer::Timeout)) => {
+                dialled.distrust();
+                return Err(NoAnswer::Timeout);
+            }
             Some(delivery) => delivery?,
             None => cut(&responding)?,
         };
@@ -345,6 +357,29 @@ impl Step<'_> {
             sent: sent.get(),
         })
     }
+}
+
+/// `exchanged`, or a timeout when the deadline passes before a response has begun, whatever moves until then.
+async fn before(
+    deadline: Option<Instant>,
+    responding: &Cell<Option<u16>>,
+    mut exchanged: Pin<&mut impl Future<Output = Result<Delivery, NoAnswer>>>,
+) -> Result<Delivery, NoAnswer> {
+    let Some(deadline) = deadline else {
+        return exchanged.await;
+    };
+    let timer = Timer::new();
+    timer.set(deadline.saturating_duration_since(Instant::now()));
+    std::future::poll_fn(|cx| {
+        if let Poll::Ready(done) = exchanged.as_mut().poll(cx) {
+            return Poll::Ready(done);
+        }
+        if responding.get().is_none() && timer.poll_expired(cx).is_ready() {
+            return Poll::Ready(Err(NoAnswer::Timeout));
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 /// What is left of an exchange whose endpoint went down.

@@ -39,6 +39,14 @@ impl Wire {
 }
 
 impl BodyReader {
+    /// Of a response.
+    pub(super) fn of_response(length: BodyLength) -> BodyReader {
+        match length {
+            BodyLength::Chunked => BodyReader::Chunked(Box::new(ChunkedDecoder::of_response())),
+            other => BodyReader::new(other),
+        }
+    }
+
     pub(super) fn new(length: BodyLength) -> BodyReader {
         match length {
             BodyLength::None | BodyLength::Fixed(0) => BodyReader::Done,

@@ -117,7 +117,7 @@ impl Connection {
 #[derive(Debug)]
 pub struct Connections {
     current: RefCell<Rc<Bound>>,
-    /// Bounded by the listener's `connections-max`.
+    /// Bounded by the listener's `connections-max`, and the streams that each of these may have.
     handles: RefCell<Slab<Rc<Handle>>>,
     draining: Cell<bool>,
     emptied: Notify,

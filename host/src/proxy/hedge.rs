@@ -187,7 +187,7 @@ async fn exchange(
     head: &mut ResponseHead,
 ) -> Result<(), NoAnswer> {
     let stream = &mut of.dialled.stream;
-    stream.send(out).await.map_err(|_| NoAnswer::Lost)?;
+    stream.send(out).await.map_err(|error| none_of(&error))?;
     let mut interim = 0;
     loop {
         if !input.is_empty() {
@@ -213,11 +213,20 @@ async fn exchange(
             }
         }
         match stream.read_buf(&mut **input).await {
-            Err(error) if is_not_processed(&error) => return Err(NoAnswer::NotProcessed),
+            Err(error) if none_of(&error) != NoAnswer::Lost => return Err(none_of(&error)),
             Ok(0) | Err(_) if input.is_empty() => return Err(NoAnswer::Lost.after(interim)),
             Ok(0) | Err(_) => return Err(NoAnswer::Cut),
             Ok(_) => {}
         }
+    }
+}
+
+/// What a failed stream means where no answer has begun.
+fn none_of(error: &std::io::Error) -> NoAnswer {
+    match error.kind() {
+        _ if is_not_processed(error) => NoAnswer::NotProcessed,
+        std::io::ErrorKind::InvalidData => NoAnswer::Invalid,
+        _ => NoAnswer::Lost,
     }
 }
 

@@ -72,6 +72,7 @@ pub async fn serve_connection(mut connection: Connection) {
         return Box::pin(http2::serve_connection(connection)).await;
     }
     let mut input = None;
+    let is_tls = connection.facts.tls.is_some();
     while wait_for_request(&connection).await {
         match Box::pin(serve_requests(&mut connection, &mut input)).await {
             Next::Keep => {}
@@ -82,6 +83,12 @@ pub async fn serve_connection(mut connection: Connection) {
                 return Box::pin(http2::serve_connection(connection.unread(read))).await;
             }
         }
+    }
+    if is_tls {
+        // Without a word of farewell the end of a body that ends with the connection could be anybody's work.
+        connection.timer().set(REFUSAL_TIMEOUT);
+        let timer = connection.register.timer();
+        let _ = timer.within(connection.stream.shutdown()).await;
     }
 }
 
@@ -323,6 +330,7 @@ fn plan(
     let deadline = grpc::deadline(&ctx.exchange().request);
     let timeouts = Timeouts {
         answer: deadline.map_or(response, |deadline| deadline.min(response)),
+        deadline: deadline.map(|deadline| ctx.began + deadline),
         response,
         downstream_idle: bound.listener.idle_timeout,
         tunnel: http.tunnel_timeout,

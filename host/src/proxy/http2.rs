@@ -74,8 +74,14 @@ pub(super) async fn serve_connection(connection: Connection) {
     let Some(settings) = &http.http2 else { return };
     register.timer().set(http.request_head_timeout);
     let handshake = ServerConnection::handshake(stream, settings, facts.scheme);
-    let Ok(Ok(served)) = register.timer().within(handshake).await else {
-        return;
+    let served = match register.timer().within(handshake).await {
+        Ok(Ok(served)) => served,
+        Ok(Err(error)) => {
+            return tracing::debug!(listener = %facts.listener, peer = %facts.peer, %error, "HTTP/2 did not begin");
+        }
+        Err(_) => {
+            return tracing::debug!(listener = %facts.listener, peer = %facts.peer, "HTTP/2 did not begin in time");
+        }
     };
     drop(bound);
     drive(served, &facts, &register).await;

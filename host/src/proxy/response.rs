@@ -17,7 +17,6 @@ use crate::net::buffer::Buffer;
 use crate::net::copy::{BULK_BYTES, Splicer};
 use crate::net::stream::{ReadHalf, WriteHalf};
 use crate::net::timer::Timer;
-use futures_util::FutureExt;
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::pin;
@@ -311,7 +310,7 @@ pub(super) async fn deliver(
     let mut out = Buffer::take();
     write_response(&ctx.exchange().response, framing, keep, version, &mut out);
     let status = ctx.exchange().response.status();
-    let mut reader = BodyReader::new(upstream_body);
+    let mut reader = BodyReader::of_response(upstream_body);
     let wire = Wire::of(framing);
     let sent = body(
         upstream,
@@ -322,7 +321,7 @@ pub(super) async fn deliver(
         out,
         &mut reader,
         wire,
-        encoder.as_deref_mut(),
+        encoder.as_deref_mut().map(|counted| &mut counted.0),
         ctx,
         target,
     )
@@ -338,15 +337,37 @@ pub(super) async fn deliver(
     Ok(Delivery { status, delivered })
 }
 
+/// Bodies that a worker compresses at once, each with up to 2.5 MiB of memory; beyond it they leave as they came.
+const ENCODERS_MAX: usize = 128;
+
+thread_local! {
+    static ENCODERS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// An encoder, counted while it is there.
+struct Counted(Encoder);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        // With the thread its encoders are gone.
+        let _ = ENCODERS.try_with(|count| count.set(count.get() - 1));
+    }
+}
+
 /// What compresses the body, where the route says so and the client and the response allow it.
-fn encoder(exchange: &mut Exchange, target: &Target) -> Option<Box<Encoder>> {
+fn encoder(exchange: &mut Exchange, target: &Target) -> Option<Box<Counted>> {
     let settings = target.route.compress.as_ref()?;
+    if ENCODERS.get() >= ENCODERS_MAX {
+        return None;
+    }
     let mut accepted = Vec::new();
     let request = &exchange.request;
     let says = request.fields().joined(b"accept-encoding", &mut accepted);
     let accepted = says.then_some(&accepted[..]);
     let response = &mut exchange.response;
-    compress::begin(settings, accepted, request.method(), response).map(Box::new)
+    let encoder = compress::begin(settings, accepted, request.method(), response)?;
+    ENCODERS.set(ENCODERS.get() + 1);
+    Some(Box::new(Counted(encoder)))
 }
 
 /// Sends head and body; the first part of the body goes with the head.
@@ -392,8 +413,7 @@ async fn body(
         }
         if let Some(encoder) = &mut encoder {
             // What is at hand is compressed together; before a wait everything leaves.
-            let at_hand = upstream.read_buf(&mut **input).now_or_never();
-            match at_hand {
+            match at_hand(upstream.read_buf(&mut **input)).await {
                 Some(Ok(1..)) => {
                     transfer(reader, input, &mut out, wire, &mut Some(encoder))?;
                     continue;
@@ -422,6 +442,16 @@ async fn body(
             Err(_) => return Err(Outcome::UpstreamStalled),
         }
     }
+}
+
+/// What is ready now, or none. Polls with the waker of the task, which a transport may keep for its other direction.
+async fn at_hand<T>(work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    std::future::poll_fn(|cx| match work.as_mut().poll(cx) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }
 
 fn transfer(

@@ -13,6 +13,9 @@ use crate::upstream::{RetryBudget, Verdict};
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
+/// How often a request goes to another connection because one was about to be closed, or refused it: as an endpoint with several restarts.
+const NOT_PROCESSED_MAX: u32 = 3;
+
 /// The tries of one request.
 #[derive(Debug)]
 pub(super) struct Tries<'t> {
@@ -23,6 +26,8 @@ pub(super) struct Tries<'t> {
     made: Cell<u32>,
     /// A reused connection was lost already.
     stale: Cell<bool>,
+    /// How often the endpoint has said that it did not begin.
+    refused: Cell<u32>,
     /// A connect has failed already.
     unconnected: Cell<bool>,
     /// A part of the body is sent after the first, while the answer may come already.
@@ -131,6 +136,7 @@ impl<'t> Tries<'t> {
             made: Cell::new(0),
             stale: Cell::new(false),
             unconnected: Cell::new(false),
+            refused: Cell::new(0),
             uploading: Cell::new(false),
             sent_at: Cell::new(None),
             kept: RefCell::default(),
@@ -248,7 +254,10 @@ impl<'t> Tries<'t> {
                 Then::Reconnect
             }
             // Whatever the method: it is as if nothing had been sent (RFC 9113 section 8.7).
-            Failure::NotProcessed if self.is_in_hand() && !self.stale.replace(true) => {
+            Failure::NotProcessed
+                if self.is_in_hand() && self.refused.get() < NOT_PROCESSED_MAX =>
+            {
+                self.refused.set(self.refused.get() + 1);
                 self.take_back();
                 Then::Reconnect
             }

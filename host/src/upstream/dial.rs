@@ -5,6 +5,7 @@ use super::connections::{ConnectionOfCluster, Connections};
 use super::live::{ConnectionCount, EndpointState};
 use super::{multiplexed, pool};
 use crate::http::ConnectionFacts;
+use crate::http2::client::Connection;
 use crate::net::stream::Stream;
 use crate::net::timer::Timer;
 use std::io;
@@ -41,7 +42,7 @@ enum After {
     /// It was made for one downstream.
     Closed { _counts: Counts },
     /// It is one stream of a connection that is kept elsewhere.
-    Stream,
+    Stream(Connection),
 }
 
 impl Dialled {
@@ -125,11 +126,19 @@ pub async fn dial(
 }
 
 impl Dialled {
-    fn of_stream((stream, reused): (Stream, bool)) -> Dialled {
+    fn of_stream((stream, connection): (Stream, Connection)) -> Dialled {
         Dialled {
             stream,
-            reused,
-            after: After::Stream,
+            // A connection that ends says which streams it has not served; a stream that is reset says something about the endpoint.
+            reused: false,
+            after: After::Stream(connection),
+        }
+    }
+
+    /// Nothing came of it in time: it is not to be used for anything else, in case it leads nowhere.
+    pub fn distrust(&self) {
+        if let After::Stream(connection) = &self.after {
+            connection.close();
         }
     }
 }

@@ -35,8 +35,6 @@ struct Entry {
     idle_timeout: Duration,
     /// Where it is counted.
     of: Arc<Connections>,
-    /// It has carried a stream.
-    used: Cell<bool>,
 }
 
 /// A connection that is being made, and who waits for it.
@@ -76,8 +74,8 @@ impl Failed {
     }
 }
 
-/// A stream to the endpoint on a connection that is there, and whether that had carried another before.
-pub(super) fn open(endpoint: &EndpointState, cluster: &Cluster) -> Option<(Stream, bool)> {
+/// A stream to the endpoint on a connection that is there, and that connection.
+pub(super) fn open(endpoint: &EndpointState, cluster: &Cluster) -> Option<(Stream, Connection)> {
     let identity = cluster.identity;
     let scheme = cluster.transport.scheme();
     CONNECTIONS.with_borrow_mut(|all| {
@@ -92,7 +90,7 @@ pub(super) fn open(endpoint: &EndpointState, cluster: &Cluster) -> Option<(Strea
         kept.connections
             .iter()
             .filter(|entry| entry.connection.has_room())
-            .find_map(|entry| Some((entry.connection.open(scheme)?, entry.used.replace(true))))
+            .find_map(|entry| Some((entry.connection.open(scheme)?, entry.connection.clone())))
     })
 }
 
@@ -102,7 +100,7 @@ pub(super) async fn dial(
     cluster: &Cluster,
     endpoint: &Arc<EndpointState>,
     timer: &Timer,
-) -> Result<(Stream, bool), DialError> {
+) -> Result<(Stream, Connection), DialError> {
     timer.set(cluster.connect_timeout);
     loop {
         if let Some(opened) = open(endpoint, cluster) {
@@ -163,8 +161,10 @@ async fn make(
     cluster: &Cluster,
     endpoint: &Arc<EndpointState>,
     timer: &Timer,
-) -> Result<(Stream, bool), DialError> {
+) -> Result<(Stream, Connection), DialError> {
     let making = Making::begin(endpoint);
+    // Who has waited for another one's attempt has the whole time for his own.
+    timer.set(cluster.connect_timeout);
     let made = connect(cluster, endpoint, timer).await;
     let connection = made.inspect_err(|error| {
         *making.under_way.failure.borrow_mut() = Some(Failed::of(error));
@@ -172,11 +172,10 @@ async fn make(
     // Before the others are woken: who made it has the first stream.
     let opened = connection.open(cluster.transport.scheme());
     let entry = Entry {
-        connection,
+        connection: connection.clone(),
         identity: cluster.identity,
         idle_timeout: cluster.idle_timeout,
         of: cluster.live.connections.clone(),
-        used: Cell::new(true),
     };
     CONNECTIONS.with_borrow_mut(|all| {
         let kept = all.entry(endpoint.id()).or_default();
@@ -188,7 +187,7 @@ async fn make(
             "the endpoint allows no HTTP/2 stream",
         )
     })?;
-    Ok((stream, false))
+    Ok((stream, connection))
 }
 
 async fn connect(

@@ -22,7 +22,10 @@ impl Transport {
     /// Connections of different identities are not shared: another certificate may have been verified, or none.
     pub fn identity(&self) -> u64 {
         let tls = self.tls.as_ref().map(|tls| tls.identity());
-        let http2 = self.http2.is_some();
+        let http2 = self.http2.map(|http2| {
+            let windows = (http2.stream_window, http2.connection_window);
+            (http2.streams_max, windows, http2.header_bytes_max)
+        });
         let proxy = self.proxy_protocol.is_some();
         BuildHasherDefault::<DefaultHasher>::default().hash_one((tls, http2, proxy))
     }

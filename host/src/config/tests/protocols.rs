@@ -131,10 +131,16 @@ fn http2_has_limits_on_both_sides() {
     };
     assert_eq!(found.http2, expected);
     let plain = cluster("endpoint \"c:1\"");
+    let all_streams = Http2 {
+        connection_window: 100 * (256 << 10),
+        ..default
+    };
     assert_eq!(
         (plain.protocol, plain.http2),
-        (UpstreamProtocol::Http1, default)
+        (UpstreamProtocol::Http1, all_streams)
     );
+    let wide = cluster("endpoint \"c:1\"; protocol \"h2\"; http2 stream-window=\"16MiB\"");
+    assert_eq!(wide.http2.connection_window, 1 << 30);
 }
 
 #[test]
@@ -338,8 +344,8 @@ fn values_at_their_limits_are_good_and_beyond_them_are_not() {
         ),
         (listener("http2 connection-window=\"1GiB\""), true),
         (listener("http2 connection-window=\"1073741825B\""), false),
-        (listener("http2 connection-window=\"1MiB\""), true),
-        (listener("http2 connection-window=\"1048575B\""), false),
+        (listener("http2 connection-window=\"262144B\""), true),
+        (listener("http2 connection-window=\"262143B\""), false),
         (compress("1GiB"), true),
         (compress("1073741825B"), false),
     ] {

@@ -58,6 +58,8 @@ pub(super) fn write_final(
 ) -> Result<Framing, Failure> {
     let length = content_length(&head.headers)?;
     let has_no_body = is_head || matches!(head.status.as_u16(), 204 | 304);
+    // A length leaves no room for trailers in HTTP/1.1, and they are the answer of a gRPC call.
+    let length = length.filter(|_| !is_grpc(&head.headers));
     let framing = match length {
         _ if has_no_body => Framing::None,
         Some(length) => Framing::Fixed(length),
@@ -72,6 +74,11 @@ pub(super) fn write_final(
     }
     out.extend_from_slice(b"\r\n");
     Ok(framing)
+}
+
+fn is_grpc(headers: &HeaderMap) -> bool {
+    let value = headers.get(::http::header::CONTENT_TYPE);
+    value.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }
 
 /// Appends the 101 that a 2xx to an extended CONNECT stands for (RFC 8441 section 5).
