@@ -23,10 +23,11 @@ mod sending;
 mod shared;
 mod stream;
 
-pub use error::{NotProcessed, is_not_processed};
+pub use error::{NotProcessed, is_not_processed, is_stream_reset};
 
 use crate::http::Scheme;
 use crate::net::stream::Stream;
+use crate::net::timer::coarse_now;
 use guard::{Credit, Guarded};
 use shared::Shared;
 use std::io;
@@ -117,6 +118,11 @@ impl Connection {
     /// Since when there is no open stream, on the coarse clock ([`crate::net::timer::coarse_now`]); `None` while there is one.
     pub fn idle_since(&self) -> Option<Duration> {
         self.shared().idle_since()
+    }
+
+    /// How long ago anything came from the peer, to the resolution of the coarse clock.
+    pub fn silent_for(&self) -> Duration {
+        coarse_now().saturating_sub(self.handle.shared.credit.heard())
     }
 
     /// No more streams. Those that are open go on; after the last one, or at once, the peer gets GOAWAY with NO_ERROR and the connection is

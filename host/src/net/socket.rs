@@ -243,10 +243,16 @@ fn refuse_taken(path: &Path) -> io::Result<()> {
     }
     match UnixStream::connect(path) {
         Ok(_) => Err(io::ErrorKind::AddrInUse.into()),
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
+        Err(error) if is_abandoned(&error) => Ok(()),
         // Not ours to look at, say; that does not mean that nobody listens.
         Err(error) => Err(error),
     }
+}
+
+/// Nobody listens on it, or whoever did has just removed it.
+fn is_abandoned(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionRefused, NotFound};
+    matches!(error.kind(), ConnectionRefused | NotFound)
 }
 
 /// Sets the permissions of the file of a Unix socket; other addresses have none.

@@ -37,11 +37,9 @@ pub(super) struct Target {
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Timeouts {
-    /// For the response head, over all attempts.
-    pub answer: Duration,
     /// When the client gives up, if it has said so.
     pub deadline: Option<Instant>,
-    /// Between parts of the response body.
+    /// For the response head, over all attempts, and between parts of the response body.
     pub response: Duration,
     /// How long the downstream may take nothing of a response.
     pub downstream_idle: Duration,
@@ -166,14 +164,20 @@ impl Target {
 
     /// What is left of the response timeout, which spans all attempts, when they have waited for `waited`.
     fn time_left(&self, waited: Duration) -> Result<Duration, Stop> {
-        let mut left = self.timeouts.answer.saturating_sub(waited);
-        if let Some(deadline) = self.timeouts.deadline {
-            left = left.min(deadline.saturating_duration_since(Instant::now()));
+        let mut left = self.timeouts.response.saturating_sub(waited);
+        if self.is_too_late() {
+            left = Duration::ZERO;
         }
         if left.is_zero() {
             return Err(Stop::ResponseTimeout);
         }
         Ok(left)
+    }
+
+    /// Whether the client has given up by now, as it has said.
+    fn is_too_late(&self) -> bool {
+        let deadline = self.timeouts.deadline;
+        deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
     /// How long an attempt may wait for its answer when so much time is left for all of them.
@@ -318,6 +322,11 @@ impl Step<'_> {
         ask: &Ask,
         sent: &Cell<bool>,
     ) -> Result<Answer, NoAnswer> {
+        if self.target.is_too_late() {
+            // It took too long to come here, which is not the endpoint's doing.
+            return Err(NoAnswer::Deadline);
+        }
+        let began = Instant::now();
         // What is bound to an endpoint is not asked of another.
         let may_hedge = self.tries.policy().hedge_delay.is_some() && ask.bound.is_none();
         if may_hedge && body.is_done() && self.tries.is_repeatable() {
@@ -344,7 +353,7 @@ impl Step<'_> {
         };
         let delivery = match delivery {
             Some(Err(NoAnswer::Timeout)) => {
-                dialled.distrust();
+                dialled.distrust(began.elapsed());
                 return Err(NoAnswer::Timeout);
             }
             Some(delivery) => delivery?,
@@ -359,7 +368,7 @@ impl Step<'_> {
     }
 }
 
-/// `exchanged`, or a timeout when the deadline passes before a response has begun, whatever moves until then.
+/// `exchanged`, or its end when the deadline passes before a response has begun, whatever moves until then.
 async fn before(
     deadline: Option<Instant>,
     responding: &Cell<Option<u16>>,
@@ -375,7 +384,7 @@ async fn before(
             return Poll::Ready(done);
         }
         if responding.get().is_none() && timer.poll_expired(cx).is_ready() {
-            return Poll::Ready(Err(NoAnswer::Timeout));
+            return Poll::Ready(Err(NoAnswer::Deadline));
         }
         Poll::Pending
     })
@@ -452,6 +461,9 @@ async fn conclude(
             next: after_response(keep, body),
         },
         Delivered::Broken(outcome) => {
+            if outcome == Outcome::UpstreamStalled {
+                dialled.distrust(target.timeouts.response);
+            }
             connection.stream.reset_on_close();
             Ended {
                 outcome,

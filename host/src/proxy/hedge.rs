@@ -9,7 +9,7 @@ use super::context::RequestContext;
 use super::response::{self, NoAnswer};
 use super::retry::Failure;
 use crate::http::{ConnectionFacts, Parsed, ResponseHead, parse_response};
-use crate::http2::client::is_not_processed;
+use crate::http2::client::{is_not_processed, is_stream_reset};
 use crate::net::buffer::Buffer;
 use crate::net::timer::Timer;
 use crate::upstream::{Dialled, Place, Verdict};
@@ -50,7 +50,9 @@ pub(super) async fn race(
     let method = ctx.exchange().request.method().to_owned();
     let first_endpoint = first.place.endpoint().clone();
     let timer = connection.timer();
-    timer.set(step.timeout);
+    let deadline = step.target.timeouts.deadline;
+    let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+    timer.set(left.map_or(step.timeout, |left| left.min(step.timeout)));
     step.is_judged.set(true);
     let (began, is_over) = (Instant::now(), Cell::new(false));
     let won = {
@@ -167,9 +169,11 @@ async fn head_of(
         let work = pin!(timer.within(work));
         unless_down(&step.target.cluster, &endpoint, work).await
     };
-    worked
-        .ok_or(NoAnswer::EndpointDown)?
-        .map_err(|_| NoAnswer::Timeout)??;
+    let worked = worked.ok_or(NoAnswer::EndpointDown)?;
+    worked.map_err(|_| {
+        of.dialled.distrust(began.elapsed());
+        NoAnswer::Timeout
+    })??;
     Ok(Answered {
         of,
         input,
@@ -225,6 +229,7 @@ async fn exchange(
 fn none_of(error: &std::io::Error) -> NoAnswer {
     match error.kind() {
         _ if is_not_processed(error) => NoAnswer::NotProcessed,
+        _ if is_stream_reset(error) => NoAnswer::Cut,
         std::io::ErrorKind::InvalidData => NoAnswer::Invalid,
         _ => NoAnswer::Lost,
     }

@@ -329,7 +329,6 @@ fn plan(
     let response = route.response_timeout.unwrap_or(cluster.response_timeout);
     let deadline = grpc::deadline(&ctx.exchange().request);
     let timeouts = Timeouts {
-        answer: deadline.map_or(response, |deadline| deadline.min(response)),
         deadline: deadline.map(|deadline| ctx.began + deadline),
         response,
         downstream_idle: bound.listener.idle_timeout,

@@ -12,7 +12,7 @@ use crate::filter::{Body, Passed};
 use crate::http::{
     BodyLength, Exchange, Parsed, Version, downstream_body, parse_response, write_response,
 };
-use crate::http2::client::is_not_processed;
+use crate::http2::client::{is_not_processed, is_stream_reset};
 use crate::net::buffer::Buffer;
 use crate::net::copy::{BULK_BYTES, Splicer};
 use crate::net::stream::{ReadHalf, WriteHalf};
@@ -39,6 +39,8 @@ pub(super) enum NoAnswer {
     Cut,
     Invalid,
     Timeout,
+    /// The downstream has said how long it waits, and that is over.
+    Deadline,
     /// The downstream left while waiting.
     DownstreamGone,
     /// A response filter wants the connection closed.
@@ -64,7 +66,7 @@ impl NoAnswer {
         match self {
             NoAnswer::Lost | NoAnswer::Cut | NoAnswer::NotProcessed => Stop::UpstreamReset,
             NoAnswer::Invalid => Stop::UpstreamInvalid,
-            NoAnswer::Timeout => Stop::ResponseTimeout,
+            NoAnswer::Timeout | NoAnswer::Deadline => Stop::ResponseTimeout,
             NoAnswer::DownstreamGone => Stop::DownstreamAborted,
             NoAnswer::FilterClosed => Stop::FilterClose,
             NoAnswer::Upload(stop) => stop,
@@ -190,6 +192,7 @@ async fn read_head(
             Ok(Some(Err(error))) if is_not_processed(&error) => {
                 return Err(NoAnswer::NotProcessed);
             }
+            Ok(Some(Err(error))) if is_stream_reset(&error) => return Err(NoAnswer::Cut),
             // Of a translation: what came is no message that HTTP/1.1 could carry.
             Ok(Some(Err(error))) if error.kind() == std::io::ErrorKind::InvalidData => {
                 if let Some(endpoint) = &ctx.endpoint {
@@ -357,13 +360,11 @@ impl Drop for Counted {
 /// What compresses the body, where the route says so and the client and the response allow it.
 fn encoder(exchange: &mut Exchange, target: &Target) -> Option<Box<Counted>> {
     let settings = target.route.compress.as_ref()?;
-    if ENCODERS.get() >= ENCODERS_MAX {
-        return None;
-    }
     let mut accepted = Vec::new();
     let request = &exchange.request;
     let says = request.fields().joined(b"accept-encoding", &mut accepted);
-    let accepted = says.then_some(&accepted[..]);
+    // Beyond what may be, as for a client that understands none: caches are told in any case that the answer varies.
+    let accepted = (says && ENCODERS.get() < ENCODERS_MAX).then_some(&accepted[..]);
     let response = &mut exchange.response;
     let encoder = compress::begin(settings, accepted, request.method(), response)?;
     ENCODERS.set(ENCODERS.get() + 1);

@@ -87,6 +87,7 @@ impl Failure {
             NoAnswer::Timeout => Failure::TimedOut,
             NoAnswer::Status => Failure::Status,
             NoAnswer::Invalid
+            | NoAnswer::Deadline
             | NoAnswer::DownstreamGone
             | NoAnswer::FilterClosed
             | NoAnswer::Upload(_) => Failure::Final(no_answer.stop()),
@@ -255,7 +256,9 @@ impl<'t> Tries<'t> {
             }
             // Whatever the method: it is as if nothing had been sent (RFC 9113 section 8.7).
             Failure::NotProcessed
-                if self.is_in_hand() && self.refused.get() < NOT_PROCESSED_MAX =>
+                if self.is_in_hand()
+                    && self.refused.get() < NOT_PROCESSED_MAX
+                    && (self.refused.get() == 0 || self.withdraw()) =>
             {
                 self.refused.set(self.refused.get() + 1);
                 self.take_back();

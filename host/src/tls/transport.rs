@@ -18,6 +18,7 @@ pub(super) fn layered(tls: TlsStream<Stream>) -> Stream {
         failure: RefCell::new(None),
         broken: Cell::new(None),
         ended: Cell::new(false),
+        is_aborted: Cell::new(false),
     }))
 }
 
@@ -33,6 +34,8 @@ struct Tls {
     broken: Cell<Option<io::ErrorKind>>,
     /// The peer has said that nothing more comes.
     ended: Cell<bool>,
+    /// It ends by a reset, without a farewell.
+    is_aborted: Cell<bool>,
 }
 
 impl Tls {
@@ -109,6 +112,10 @@ impl Transport for Tls {
 
     /// Says so to the peer (`close_notify`), and then closes the socket's direction too.
     fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.is_aborted.get() {
+            // What was cut short must not look like a whole.
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut *self.tls.borrow_mut()).poll_shutdown(cx)
     }
 
@@ -149,6 +156,7 @@ impl Transport for Tls {
     }
 
     fn reset_on_close(&self) {
+        self.is_aborted.set(true);
         self.tls.borrow().get_ref().0.reset_on_close();
     }
 }

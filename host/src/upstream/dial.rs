@@ -126,18 +126,20 @@ pub async fn dial(
 }
 
 impl Dialled {
-    fn of_stream((stream, connection): (Stream, Connection)) -> Dialled {
+    fn of_stream((stream, connection, reused): (Stream, Connection, bool)) -> Dialled {
         Dialled {
             stream,
-            // A connection that ends says which streams it has not served; a stream that is reset says something about the endpoint.
-            reused: false,
+            reused,
             after: After::Stream(connection),
         }
     }
 
-    /// Nothing came of it in time: it is not to be used for anything else, in case it leads nowhere.
-    pub fn distrust(&self) {
-        if let After::Stream(connection) = &self.after {
+    /// No answer came for `waited`. Where nothing at all has come on the connection meanwhile, it may lead nowhere, and takes no
+    /// further streams.
+    pub fn distrust(&self, waited: Duration) {
+        if let After::Stream(connection) = &self.after
+            && connection.silent_for() >= waited
+        {
             connection.close();
         }
     }

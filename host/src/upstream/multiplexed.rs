@@ -74,8 +74,11 @@ impl Failed {
     }
 }
 
-/// A stream to the endpoint on a connection that is there, and that connection.
-pub(super) fn open(endpoint: &EndpointState, cluster: &Cluster) -> Option<(Stream, Connection)> {
+/// A stream, its connection, and whether that has carried another before.
+type Opened = (Stream, Connection, bool);
+
+/// A stream to the endpoint on a connection that is there.
+pub(super) fn open(endpoint: &EndpointState, cluster: &Cluster) -> Option<Opened> {
     let identity = cluster.identity;
     let scheme = cluster.transport.scheme();
     CONNECTIONS.with_borrow_mut(|all| {
@@ -90,7 +93,13 @@ pub(super) fn open(endpoint: &EndpointState, cluster: &Cluster) -> Option<(Strea
         kept.connections
             .iter()
             .filter(|entry| entry.connection.has_room())
-            .find_map(|entry| Some((entry.connection.open(scheme)?, entry.connection.clone())))
+            .find_map(|entry| {
+                Some((
+                    entry.connection.open(scheme)?,
+                    entry.connection.clone(),
+                    true,
+                ))
+            })
     })
 }
 
@@ -100,7 +109,7 @@ pub(super) async fn dial(
     cluster: &Cluster,
     endpoint: &Arc<EndpointState>,
     timer: &Timer,
-) -> Result<(Stream, Connection), DialError> {
+) -> Result<Opened, DialError> {
     timer.set(cluster.connect_timeout);
     loop {
         if let Some(opened) = open(endpoint, cluster) {
@@ -161,7 +170,7 @@ async fn make(
     cluster: &Cluster,
     endpoint: &Arc<EndpointState>,
     timer: &Timer,
-) -> Result<(Stream, Connection), DialError> {
+) -> Result<Opened, DialError> {
     let making = Making::begin(endpoint);
     // Who has waited for another one's attempt has the whole time for his own.
     timer.set(cluster.connect_timeout);
@@ -187,7 +196,7 @@ async fn make(
             "the endpoint allows no HTTP/2 stream",
         )
     })?;
-    Ok((stream, connection))
+    Ok((stream, connection, false))
 }
 
 async fn connect(

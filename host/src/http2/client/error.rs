@@ -17,6 +17,11 @@ pub fn is_not_processed(error: &io::Error) -> bool {
         .is_some_and(|inner| inner.is::<NotProcessed>())
 }
 
+/// Whether `error`, from a stream of this room, says that the endpoint has reset the stream: it has seen the request.
+pub fn is_stream_reset(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::ConnectionReset && error.get_ref().is_some()
+}
+
 /// A failed exchange: an `io::Error` that can be given more than once, as both directions meet it.
 #[derive(Debug, Clone)]
 pub(super) struct Failure {

@@ -30,13 +30,21 @@ const CONTROL_WINDOW: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Credit {
     heads: Cell<usize>,
+    /// When the peer was last heard of.
+    heard: Cell<Duration>,
 }
 
 impl Credit {
     pub(super) fn new() -> Credit {
         Credit {
             heads: Cell::new(HEADS_SPARE),
+            heard: Cell::new(coarse_now()),
         }
+    }
+
+    /// When the peer was last heard of, on the coarse clock.
+    pub(super) fn heard(&self) -> Duration {
+        self.heard.get()
     }
 
     /// A stream begins.
@@ -83,6 +91,7 @@ impl Guarded {
     }
 
     fn look(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        self.credit.heard.set(coarse_now());
         while !bytes.is_empty() {
             let skipped = self.payload_left.min(bytes.len());
             self.payload_left -= skipped;

@@ -63,6 +63,20 @@ async fn an_end_without_goodbye_is_an_error_behind_what_came_before() {
 }
 
 #[tokio::test]
+async fn what_is_aborted_ends_without_a_goodbye() {
+    let (mut stream, mut client) = pair().await;
+    stream.write_all(b"half of it").await.expect("writes");
+    stream.flush().await.expect("flushes");
+    stream.reset_on_close();
+    stream.shutdown().await.expect("says nothing");
+    drop(stream);
+    let mut read = Vec::new();
+    let error = client.read_to_end(&mut read).await.expect_err("cut off");
+    assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+    assert_eq!(read, b"half of it");
+}
+
+#[tokio::test]
 async fn forged_bytes_are_an_error_behind_what_came_before() {
     let (mut stream, client) = pair().await;
     let (mut socket, mut session) = client.into_inner();
