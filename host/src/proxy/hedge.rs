@@ -2,7 +2,8 @@
 //! off (SEMANTICS 43: after a delay, never two at once). Only for requests that are wholly in hand and may be sent twice; the second attempt
 //! is a retry and comes out of the same budget.
 
-use super::attempt::{Answer, Step, cut, unless_down};
+use super::attempt::{Answer, Step};
+use super::bounds::{cut, unless_down};
 use super::connect::{Ask, Downstream, NoConnection, Reuse, connect, take_at_once};
 use super::connection::Connection;
 use super::context::RequestContext;

@@ -4,6 +4,7 @@
 
 mod attempt;
 mod body;
+mod bounds;
 mod connect;
 mod connection;
 mod context;
@@ -17,6 +18,7 @@ mod http2;
 mod local_reply;
 mod mirror;
 mod outcome;
+mod payload;
 mod response;
 mod retry;
 pub mod tcp;

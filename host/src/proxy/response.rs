@@ -1,29 +1,24 @@
 //! The response on its way back: head, interim heads, response filters, body.
 
 use super::attempt::Target;
-use super::body::{BodyReader, Wire, finish, finish_encoded, flush_encoded};
+use super::body::{BodyReader, Wire};
 use super::connection::Registration;
 use super::context::RequestContext;
 use super::grpc;
 use super::outcome::{Outcome, Stop};
+use super::payload::{body, encoder};
 use super::retry::Tries;
-use crate::compress::{self, Encoder};
 use crate::filter::{Body, Passed};
-use crate::http::{
-    BodyLength, Exchange, Parsed, Version, downstream_body, parse_response, write_response,
-};
+use crate::http::{BodyLength, Parsed, Version, downstream_body, parse_response, write_response};
 use crate::http2::client::{is_not_processed, is_stream_reset};
 use crate::net::buffer::Buffer;
-use crate::net::copy::{BULK_BYTES, Splicer};
 use crate::net::stream::{ReadHalf, WriteHalf};
 use crate::net::timer::Timer;
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::pin;
-use std::sync::atomic::Ordering;
 use std::task::Poll;
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
 
 /// Interim responses passed on for one request; an upstream that sends more is broken.
 const INTERIM_MAX: u32 = 16;
@@ -215,7 +210,7 @@ async fn read_head(
 }
 
 /// `read`, or none when the downstream leaves first. Bytes of a next request that arrive meanwhile stay where they are and end the watch.
-async fn unless_gone<T>(
+pub(super) async fn unless_gone<T>(
     watched: &mut Option<&mut ReadHalf<'_>>,
     read: impl Future<Output = T>,
 ) -> Option<T> {
@@ -340,146 +335,7 @@ pub(super) async fn deliver(
     Ok(Delivery { status, delivered })
 }
 
-/// Bodies that a worker compresses at once, each with up to 2.5 MiB of memory; beyond it they leave as they came.
-const ENCODERS_MAX: usize = 128;
-
-thread_local! {
-    static ENCODERS: Cell<usize> = const { Cell::new(0) };
-}
-
-/// An encoder, counted while it is there.
-struct Counted(Encoder);
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        // With the thread its encoders are gone.
-        let _ = ENCODERS.try_with(|count| count.set(count.get() - 1));
-    }
-}
-
-/// What compresses the body, where the route says so and the client and the response allow it.
-fn encoder(exchange: &mut Exchange, target: &Target) -> Option<Box<Counted>> {
-    let settings = target.route.compress.as_ref()?;
-    let mut accepted = Vec::new();
-    let request = &exchange.request;
-    let says = request.fields().joined(b"accept-encoding", &mut accepted);
-    // Beyond what may be, as for a client that understands none: caches are told in any case that the answer varies.
-    let accepted = (says && ENCODERS.get() < ENCODERS_MAX).then_some(&accepted[..]);
-    let response = &mut exchange.response;
-    let encoder = compress::begin(settings, accepted, request.method(), response)?;
-    ENCODERS.set(ENCODERS.get() + 1);
-    Some(Box::new(Counted(encoder)))
-}
-
-/// Sends head and body; the first part of the body goes with the head.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "one straight loop over both sides"
-)]
-async fn body(
-    upstream: &mut ReadHalf<'_>,
-    downstream: &mut WriteHalf<'_>,
-    watched: &mut Option<&mut ReadHalf<'_>>,
-    timer: &Timer,
-    input: &mut Buffer,
-    mut out: Buffer,
-    reader: &mut BodyReader,
-    wire: Wire,
-    mut encoder: Option<&mut Encoder>,
-    ctx: &mut RequestContext,
-    target: &Target,
-) -> Result<(), Outcome> {
-    if !input.is_empty() {
-        let mut first_part = Buffer::take();
-        transfer(reader, input, &mut first_part, wire, &mut encoder)?;
-        out.extend_from_slice(&first_part);
-    } else if reader.is_done() && wire == Wire::Chunked {
-        end(&mut out, wire, &mut encoder)?;
-    }
-    loop {
-        send(downstream, timer, &out, ctx, target).await?;
-        if reader.is_done() {
-            return Ok(());
-        }
-        out.clear();
-        // Without a descriptor for a pipe the bytes go through the buffer.
-        if wire == Wire::Plain
-            && encoder.is_none()
-            && reader.fixed_left().is_some_and(|left| left >= BULK_BYTES)
-            && let (Some(from), Some(to)) = (upstream.as_tcp(), downstream.as_tcp())
-            && let Ok(splicer) = Splicer::take()
-        {
-            splice(from, to, watched, timer, reader, ctx, target, splicer).await?;
-            continue;
-        }
-        if let Some(encoder) = &mut encoder {
-            // What is at hand is compressed together; before a wait everything leaves.
-            match at_hand(upstream.read_buf(&mut **input)).await {
-                Some(Ok(1..)) => {
-                    transfer(reader, input, &mut out, wire, &mut Some(encoder))?;
-                    continue;
-                }
-                Some(Ok(0)) if reader.end() => {
-                    end(&mut out, wire, &mut Some(encoder))?;
-                    continue;
-                }
-                Some(Ok(0) | Err(_)) => return Err(Outcome::UpstreamAborted),
-                None => {
-                    let flushed = flush_encoded(encoder, &mut out, wire);
-                    flushed.map_err(|_| Outcome::UpstreamAborted)?;
-                    send(downstream, timer, &out, ctx, target).await?;
-                    out.clear();
-                }
-            }
-        }
-        timer.set(target.timeouts.response);
-        let read = unless_gone(watched, upstream.read_buf(&mut **input));
-        match timer.within(read).await {
-            Ok(Some(Ok(0))) if reader.end() => end(&mut out, wire, &mut encoder)?,
-            Ok(Some(Ok(0) | Err(_))) => return Err(Outcome::UpstreamAborted),
-            Ok(Some(Ok(_))) => transfer(reader, input, &mut out, wire, &mut encoder)?,
-            // Nobody is there to take what the upstream may send in an hour.
-            Ok(None) => return Err(Outcome::DownstreamAborted),
-            Err(_) => return Err(Outcome::UpstreamStalled),
-        }
-    }
-}
-
-/// What is ready now, or none. Polls with the waker of the task, which a transport may keep for its other direction.
-async fn at_hand<T>(work: impl Future<Output = T>) -> Option<T> {
-    let mut work = pin!(work);
-    std::future::poll_fn(|cx| match work.as_mut().poll(cx) {
-        Poll::Ready(done) => Poll::Ready(Some(done)),
-        Poll::Pending => Poll::Ready(None),
-    })
-    .await
-}
-
-fn transfer(
-    reader: &mut BodyReader,
-    input: &mut Buffer,
-    out: &mut Buffer,
-    wire: Wire,
-    encoder: &mut Option<&mut Encoder>,
-) -> Result<(), Outcome> {
-    let moved = match encoder {
-        Some(encoder) => reader.transfer_encoded(input, out, wire, encoder),
-        None => reader.transfer(input, out, wire).map(|_| ()),
-    };
-    moved.map_err(|_| Outcome::UpstreamAborted)
-}
-
-fn end(out: &mut Buffer, wire: Wire, encoder: &mut Option<&mut Encoder>) -> Result<(), Outcome> {
-    match encoder {
-        Some(encoder) => finish_encoded(encoder, out, wire).map_err(|_| Outcome::UpstreamAborted),
-        None => {
-            finish(out, wire);
-            Ok(())
-        }
-    }
-}
-
-async fn send(
+pub(super) async fn send(
     downstream: &mut WriteHalf<'_>,
     timer: &Timer,
     out: &[u8],
@@ -497,45 +353,6 @@ async fn send(
         }
         Ok(Err(_)) | Err(_) => Err(Outcome::DownstreamAborted),
     }
-}
-
-/// The bulk of a plain body of known length, without bringing it into user space.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "one straight loop over both sides"
-)]
-async fn splice(
-    upstream: &TcpStream,
-    downstream: &TcpStream,
-    watched: &mut Option<&mut ReadHalf<'_>>,
-    timer: &Timer,
-    reader: &mut BodyReader,
-    ctx: &mut RequestContext,
-    target: &Target,
-    mut splicer: Splicer,
-) -> Result<(), Outcome> {
-    while let Some(left) = reader.fixed_left() {
-        timer.set(target.timeouts.response);
-        let filled = unless_gone(watched, splicer.fill(upstream, left));
-        let count = match timer.within(filled).await {
-            Ok(Some(Ok(0) | Err(_))) => return Err(Outcome::UpstreamAborted),
-            Ok(Some(Ok(count))) => count,
-            Ok(None) => return Err(Outcome::DownstreamAborted),
-            Err(_) => return Err(Outcome::UpstreamStalled),
-        };
-        timer.set(target.timeouts.downstream_idle);
-        match timer.within(splicer.empty(downstream)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) | Err(_) => return Err(Outcome::DownstreamAborted),
-        }
-        reader.passed(count);
-        ctx.exchange()
-            .connection
-            .upstream_bytes
-            .fetch_add(count, Ordering::Relaxed);
-    }
-    splicer.give_back();
-    Ok(())
 }
 
 /// Sends what a response filter put in place of the upstream's response. The upstream connection is not used again: its body was not read.

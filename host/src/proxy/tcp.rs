@@ -1,7 +1,7 @@
 //! The life of a TCP connection, in running order: find its route, if need be by the TLS hello, take a place at an endpoint, connect, relay both
 //! ways, write the access line.
 
-use super::attempt::unless_down;
+use super::bounds::unless_down;
 use super::connect::{
     Ask, Downstream, NoConnection, Reuse, connect, count_request, look, take_place,
 };

@@ -2,23 +2,20 @@
 
 use super::catalog::chain;
 use super::live::open_connections;
+use super::transports::http2_server;
 use super::{
     Action, HttpListener, Listener, Mirror, Protocol, Route, Snapshot, Split, TcpListener, TcpRoute,
 };
-use crate::acme;
 use crate::affinity::Affinity;
 use crate::balance::{LevelPolicy, Picker};
 use crate::bundled;
 use crate::config::{self, Config, Diagnostics, EndpointAddress, PluginUse, Spanned};
 use crate::filter::{FILTERS_MAX, Filter, FilterChain, NetworkChain, NetworkFilter, OnFault};
-use crate::health;
 use crate::http::{EscapedSlashes, Limits, Underscores};
-use crate::http2;
 use crate::net::address::Address;
 use crate::plugin::{self, Balancer, Budgets, Component, ConfigureError, Engine};
 use crate::route::RouteTable;
-use crate::tls;
-use crate::upstream::{Cluster, Rules, Spec, Transport, cluster_state};
+use crate::upstream::{Cluster, Rules, Spec, cluster_state};
 use std::collections::HashMap;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
@@ -64,12 +61,12 @@ pub fn compile(
 
 type Clusters = HashMap<String, Arc<Cluster>>;
 
-struct Compiler<'c> {
+pub(super) struct Compiler<'c> {
     config: &'c Config,
     engine: &'c Engine,
-    running: Option<&'c Snapshot>,
+    pub(super) running: Option<&'c Snapshot>,
     components: HashMap<String, Option<(Arc<Component>, Budgets)>>,
-    errors: Diagnostics,
+    pub(super) errors: Diagnostics,
 }
 
 impl Compiler<'_> {
@@ -132,75 +129,6 @@ impl Compiler<'_> {
             let help = Some("give one of them more `weight` instead".to_owned());
             self.errors.error(place, message, help);
         }
-    }
-
-    /// None when a file that the check needs cannot be read.
-    fn health_check(
-        &mut self,
-        written: &config::Cluster,
-        transport: &Transport,
-    ) -> Option<Option<Arc<health::Check>>> {
-        let Some(settings) = &written.health_check else {
-            return Some(None);
-        };
-        let transport = health::Transport {
-            tls: transport.tls.clone(),
-            proxy_protocol: transport.proxy_protocol.clone(),
-            http2: transport.http2.is_some(),
-        };
-        match health::Check::new(settings.clone(), transport) {
-            Ok(check) => Some(Some(Arc::new(check))),
-            Err(message) => self.refuse(written.name.place, message, None),
-        }
-    }
-
-    /// None when a file that TLS needs cannot be used.
-    fn transport(&mut self, written: &config::Cluster) -> Option<Transport> {
-        let tls = match &written.tls {
-            Some(settings) => {
-                let client = tls::Client::new(settings);
-                Some(Arc::new(self.all_or_errors(client)?))
-            }
-            None => None,
-        };
-        let http2 = matches!(written.protocol, config::UpstreamProtocol::Http2);
-        Some(Transport {
-            tls,
-            proxy_protocol: written.proxy_protocol.clone(),
-            http2: http2.then(|| http2_client(&written.http2)),
-        })
-    }
-
-    fn server_tls(&mut self, written: &config::Listener) -> Option<Option<Arc<tls::Server>>> {
-        let Some(settings) = &written.tls else {
-            return Some(None);
-        };
-        let running = self.running.and_then(|running| {
-            let mut listeners = running.listeners.iter();
-            listeners.find(|listener| *listener.name == *written.name.value)
-        });
-        let previous = running.and_then(|listener| listener.tls.as_deref());
-        let server = tls::Server::new(settings, previous);
-        let server = self.all_or_errors(server)?;
-        // What an earlier generation has got is never older than what was stored.
-        let acme = settings.acme.as_ref().filter(|_| !server.has_installed());
-        if let Some((chain, key)) = acme.and_then(acme::stored)
-            && let Err(error) = server.install(&chain, &key)
-        {
-            tracing::warn!(listener = %written.name.value, error, "the stored certificate cannot be used");
-        }
-        Some(Some(Arc::new(server)))
-    }
-
-    fn all_or_errors<T>(&mut self, made: Result<T, Vec<(config::Place, String)>>) -> Option<T> {
-        let errors = match made {
-            Ok(made) => return Some(made),
-            Err(errors) => errors,
-        };
-        for (place, message) in errors {
-            self.errors.error(place, message, None);
-        }
-        None
     }
 
     fn endpoint(&mut self, written: &config::Endpoint) -> Option<Spec> {
@@ -299,13 +227,7 @@ impl Compiler<'_> {
             tunnel_timeout: written.tunnel_timeout,
             trust_forwarded: written.trust_forwarded.clone(),
             http2_only: written.http2.only,
-            http2: written.http2.enabled.then_some(http2::server::Settings {
-                streams_max: written.http2.streams_max,
-                stream_window: written.http2.stream_window,
-                connection_window: written.http2.connection_window,
-                header_bytes_max: written.header_bytes_max,
-                headers_max: written.headers_max,
-            }),
+            http2: http2_server(written),
             routes: RouteTable::new(routes),
         }
     }
@@ -467,7 +389,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn refuse<T>(
+    pub(super) fn refuse<T>(
         &mut self,
         place: config::Place,
         message: impl Into<String>,
@@ -520,15 +442,6 @@ fn tcp_listener(written: &config::TcpListener, clusters: &Clusters) -> Option<Tc
         needs_hello: written.routes.iter().any(asks),
         hello_timeout: written.hello_timeout,
     })
-}
-
-fn http2_client(written: &config::Http2) -> http2::client::Settings {
-    http2::client::Settings {
-        streams_max: written.streams_max,
-        stream_window: written.stream_window,
-        connection_window: written.connection_window,
-        header_bytes_max: Limits::default().head_bytes_max,
-    }
 }
 
 /// What the cluster says about who may be picked.

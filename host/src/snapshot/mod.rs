@@ -6,6 +6,7 @@
 mod catalog;
 mod compile;
 mod live;
+mod transports;
 
 pub use catalog::Catalog;
 pub(crate) use catalog::chain;

@@ -45,6 +45,9 @@ enum After {
     Stream(Connection),
 }
 
+/// By how much a time told by the coarse clock may be too short.
+const COARSENESS: Duration = Duration::from_millis(50);
+
 impl Dialled {
     /// Puts a connection back on which an exchange has ended cleanly, to be kept for at most `idle_timeout`.
     pub fn give_back(self, endpoint: &EndpointState, idle_timeout: Duration) {
@@ -138,7 +141,7 @@ impl Dialled {
     /// further streams.
     pub fn distrust(&self, waited: Duration) {
         if let After::Stream(connection) = &self.after
-            && connection.silent_for() >= waited
+            && connection.silent_for() + COARSENESS >= waited
         {
             connection.close();
         }
