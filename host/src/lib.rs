@@ -4,7 +4,7 @@
 //!  SLOW PATH  start and every reload; may fail             HOT PATH  per connection, per request
 //!
 //!  config.kdl                                               downstream
-//!      | parse, validate; places kept                           | accept, network filters
+//!      | parse, validate; places kept                           | accept, PROXY header, network filters, TLS
 //!      v                                                        v
 //!  config::Config                                           listener::accept_loop
 //!      | compile: load plugins, resolve names                   |
@@ -24,18 +24,20 @@
 //!   health::Prober         asks each endpoint        ->  up, down
 //!   discovery              asks DNS, reads lists     ->  endpoints come and go
 //!   lifecycle's ticker     looks at the clock        ->  slow start, ends of ejections and drains
+//!   acme                   asks an authority         ->  certificates, shown by `tls`
 //!   admin::serve           asked by an operator      ->  drain, ready, maintain, weight, add, remove
 //! ```
 //!
 //! 1. [`lifecycle`] reads the configuration ([`config`]), compiles it ([`snapshot`]) and hands it to the workers: start-up is a reload from
 //!    nothing. Each worker is one event loop with its own listening sockets, upstream pools and warm plugin instances.
-//! 2. [`listener`] accepts, asks the network filters, and starts the spine of the protocol: [`proxy::http`] or [`proxy::tcp`].
+//! 2. [`listener`] accepts, reads a PROXY header ([`proxy_protocol`]) where one is due, asks the network filters, shakes hands ([`tls`]), and starts
+//!    the spine of the protocol: [`proxy::http`] or [`proxy::tcp`]. Each stream of [`http2`] comes to the same spine as bytes of HTTP/1.1.
 //! 3. The spine loads the snapshot once for each request. [`http`] parses strictly and knows the framing; [`route`] finds the route;
 //!    [`filter`] runs the chain through [`plugin`]; [`affinity`] tells what the request is bound to; [`balance`] asks the balancer plugin for an
 //!    endpoint of an [`upstream`] cluster.
-//! 4. The response passes back through the filters, last first, and every way to end is one [`proxy::Outcome`].
-//! 5. Meanwhile [`health`] checks the endpoints, [`discovery`] finds them, and [`admin`] shows and changes them at run time; [`lifecycle`] starts
-//!    and stops all three. They meet requests in the live state of [`upstream`] alone.
+//! 4. The response passes back through the filters, last first, perhaps through [`compress`], and every way to end is one [`proxy::Outcome`].
+//! 5. Meanwhile [`acme`] keeps certificates, [`health`] checks the endpoints, [`discovery`] finds them, and [`admin`] shows and changes them at run time; [`lifecycle`] starts
+//!    and stops all four. They meet requests in the live state of [`upstream`] alone.
 //!
 //! Dependencies point downwards in steps 1 to 4; `net` and [`observe`] are used by all.
 

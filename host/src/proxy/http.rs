@@ -1,4 +1,4 @@
-//! The life of an HTTP/1.1 request, in running order. Read this first.
+//! The life of an HTTP request, in running order. Read this first. A stream of HTTP/2 comes here as a connection with one request.
 //!
 //! [`serve_connection`] waits without a buffer until bytes are there; `serve_requests` takes one request after the other off the connection;
 //! `serve_request` carries one to its end: `plan` where it goes, `attempt::run` it there, or turn the [`Stop`] into a local reply, then write
