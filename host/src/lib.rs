@@ -36,8 +36,8 @@
 //!    [`filter`] runs the chain through [`plugin`]; [`affinity`] tells what the request is bound to; [`balance`] asks the balancer plugin for an
 //!    endpoint of an [`upstream`] cluster.
 //! 4. The response passes back through the filters, last first, perhaps through [`compress`], and every way to end is one [`proxy::Outcome`].
-//! 5. Meanwhile [`acme`] keeps certificates, [`health`] checks the endpoints, [`discovery`] finds them, and [`admin`] shows and changes them at run time; [`lifecycle`] starts
-//!    and stops all four. They meet requests in the live state of [`upstream`] alone.
+//! 5. Meanwhile [`acme`] keeps certificates, [`health`] checks the endpoints, [`discovery`] finds them, and [`admin`] shows and changes them at
+//!    run time; [`lifecycle`] starts and stops all four. They meet requests in the live state of [`upstream`] alone; certificates in [`tls`].
 //!
 //! Dependencies point downwards in steps 1 to 4; `net` and [`observe`] are used by all.
 
