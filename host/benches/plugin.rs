@@ -1,4 +1,4 @@
-//! What one call of a plugin costs, by shape of call, and what starting an instance costs.
+//! What one call of a plugin costs, by shape of call, what a chain of filters costs, and what starting an instance costs.
 //!
 //! `raw` is the floor: the same component called through the bindings that wasmtime's macro generates, without budgets, stats, checks or
 //! the worker's table. The difference to `filter` and `pick` is the room's own work.
@@ -6,17 +6,18 @@
 use std::hint::black_box;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use common::{engine, exchange, routes, snapshot};
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use serde_json::{Value, json};
 use tollgate::bundled;
-use tollgate::http::{
-    ConnectionFacts, EscapedSlashes, Exchange, Limits, Scheme, Underscores, parse_request,
-};
+use tollgate::filter::{FilterChain, Passed, Run};
+use tollgate::http::{Exchange, Limits, parse_response};
 use tollgate::plugin::{
     Balancer, Budgets, EndpointTable, Engine, HttpFilter, Measure, flatten, retire_worker_instances,
 };
+
+mod common;
 
 #[path = "../src/plugin/tests/guests.rs"]
 #[allow(
@@ -31,34 +32,6 @@ mod raw {
 
 fn settings(mode: &str) -> Value {
     json!({ "mode": mode })
-}
-
-fn exchange() -> Box<Exchange> {
-    let facts = ConnectionFacts {
-        id: 7,
-        peer: "10.1.2.3:4567".parse().expect("an address"),
-        local: "127.0.0.1:80".parse().expect("an address"),
-        listener: "web".into(),
-        scheme: Scheme::Http,
-        http2: false,
-        tls: None,
-        proxy: None,
-        accepted: Instant::now(),
-        tags: Vec::new(),
-        downstream_bytes: 0.into(),
-        upstream_bytes: 0.into(),
-    };
-    let limits = Limits {
-        head_bytes_max: 64 * 1024,
-        headers_max: 128,
-        underscores: Underscores::Drop,
-        escaped_slashes: EscapedSlashes::Reject,
-        merge_slashes: true,
-    };
-    let mut exchange = Box::new(Exchange::new(Arc::new(facts)));
-    let head = "GET /api/items HTTP/1.1\r\nhost: shop.example.com\r\nx-a: one two three\r\naccept: */*\r\n\r\n";
-    parse_request(head.as_bytes(), &limits, &mut exchange.request).expect("a valid request");
-    exchange
 }
 
 fn filter(engine: &Engine, mode: &str) -> Arc<HttpFilter> {
@@ -76,14 +49,14 @@ fn filter(engine: &Engine, mode: &str) -> Arc<HttpFilter> {
 }
 
 fn filters(criterion: &mut Criterion) {
-    let engine = Engine::new(None).expect("an engine");
+    let engine = engine();
     let mut group = criterion.benchmark_group("filter");
     for (shape, mode) in [
         ("no fields, no edit", "needs-nothing"),
         ("two fields, no edit", "flat"),
         ("two fields, one edit", "edit"),
     ] {
-        let filter = filter(&engine, mode);
+        let filter = filter(engine, mode);
         let asked = filter.needs().request.clone().unwrap_or_default();
         let (mut fields, mut lent) = (Vec::new(), Some(exchange()));
         group.bench_function(shape, |bencher| {
@@ -96,12 +69,97 @@ fn filters(criterion: &mut Criterion) {
             });
         });
     }
-    let constant = filter(&engine, "constant");
+    let constant = filter(engine, "constant");
     let exchange = exchange();
     group.bench_function("guard that does not hold", |bencher| {
         bencher.iter(|| black_box(constant.needs().decide(black_box(&exchange))));
     });
     group.finish();
+}
+
+/// What filters usually do, none of it in a call: some paths are denied, two request headers set, one response header.
+const USUAL: &str = r#"
+    acl { rule "deny" { path "/admin/*" } }
+    headers {
+        request { set "x-tenant" "shop"; set "x-client" "{client-ip}" }
+        response { set "x-served-by" "tollgate" }
+    }
+"#;
+
+/// The request and response phases of a chain, without what comes between them. A called filter is called twice.
+fn chains(criterion: &mut Criterion) {
+    let forms = [
+        ("called", r#"guest { mode "flat" }"#),
+        ("called, one edit each", r#"guest { mode "edit" }"#),
+        (
+            "whose guard does not hold",
+            r#"acl { rule "deny" { path "/admin/*" } }"#,
+        ),
+        (
+            "of two constant edits",
+            r#"headers { request { set "x-tenant" "shop" }; response { set "x-served-by" "tollgate" } }"#,
+        ),
+    ];
+    chain(criterion, "no filter", "");
+    for (form, filter) in forms {
+        for count in [1, 4, 10] {
+            let filters = vec![filter; count].join("\n");
+            chain(criterion, &format!("{count} {form}"), &filters);
+        }
+    }
+    chain(criterion, "acl and headers as usual", USUAL);
+}
+
+fn chain(criterion: &mut Criterion, name: &str, filters: &str) {
+    let guest = guests::hostile();
+    let snapshot = snapshot(&format!(
+        r#"
+        plugin "guest" {guest:?}
+        listener "web" "127.0.0.1:0" {{
+            route {{
+                filters {{
+                    {filters}
+                }}
+                respond 204
+            }}
+        }}
+        "#
+    ));
+    let (_, route) = routes(&snapshot).iter().next().expect("one route");
+    let (mut run, mut body) = (Run::default(), Vec::new());
+    criterion.bench_function(&format!("chain/{name}"), |bencher| {
+        // Each pass has an exchange of its own: edits would pile up. A batch of them fits into the cache.
+        bencher.iter_batched(
+            answered,
+            |exchange| pass(&route.filters, &mut run, exchange, &mut body),
+            BatchSize::NumIterations(64),
+        );
+    });
+}
+
+/// An exchange whose response is there to be shown when the request has passed.
+fn answered() -> Box<Exchange> {
+    let mut exchange = exchange();
+    let head =
+        b"HTTP/1.1 200 OK\r\nserver: demo\r\ncontent-type: text/html\r\ncontent-length: 0\r\n\r\n";
+    parse_response(head, "GET", &Limits::default(), &mut exchange.response)
+        .expect("a valid response");
+    exchange
+}
+
+fn pass(
+    chain: &FilterChain,
+    run: &mut Run,
+    exchange: Box<Exchange>,
+    body: &mut Vec<u8>,
+) -> Box<Exchange> {
+    run.clear();
+    let (mut exchange, halt) = chain.on_request(run, exchange);
+    halt.expect("no filter halts");
+    exchange.has_response = true;
+    let (exchange, passed) = chain.on_response(run, exchange, body);
+    assert_eq!(passed, Passed::Kept);
+    exchange
 }
 
 /// The macro's bindings on a store of our settings.
@@ -179,14 +237,14 @@ fn table(endpoints: u32) -> Arc<dyn EndpointTable> {
 }
 
 fn picks(criterion: &mut Criterion) {
-    let engine = Engine::new(None).expect("an engine");
+    let engine = engine();
     let component = engine
         .load_file(&guests::balancer())
         .expect("the guest loads");
     let mut group = criterion.benchmark_group("pick");
     for mode in ["round-robin", "pair", "loads"] {
         let balancer = Balancer::configure(
-            &engine,
+            engine,
             &component,
             mode,
             "bench",
@@ -206,7 +264,7 @@ fn picks(criterion: &mut Criterion) {
 
 /// What ships, for a cluster of a hundred equal endpoints; every key is another one.
 fn bundled_picks(criterion: &mut Criterion) {
-    let engine = Engine::new(None).expect("an engine");
+    let engine = engine();
     let mut group = criterion.benchmark_group("bundled pick, 100 endpoints");
     let table = table(100);
     for (name, plugin, settings) in [
@@ -226,7 +284,7 @@ fn bundled_picks(criterion: &mut Criterion) {
         let bytes = bundled::get(plugin).expect("it is bundled");
         let component = engine.load_bytes(plugin, bytes).expect("it loads");
         let balancer = Balancer::configure(
-            &engine,
+            engine,
             &component,
             plugin,
             name,
@@ -246,7 +304,7 @@ fn bundled_picks(criterion: &mut Criterion) {
 }
 
 fn instances(criterion: &mut Criterion) {
-    let engine = Engine::new(None).expect("an engine");
+    let engine = engine();
     let mut group = criterion.benchmark_group("instance");
     let path: PathBuf = guests::hostile();
     group.sample_size(50);
@@ -255,7 +313,7 @@ fn instances(criterion: &mut Criterion) {
         let component = engine.load_file(&path).expect("the guest loads");
         bencher.iter(|| {
             let filter = HttpFilter::configure(
-                &engine,
+                engine,
                 &component,
                 "flat",
                 &settings("flat"),
@@ -273,5 +331,13 @@ fn instances(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, filters, generated, picks, bundled_picks, instances);
+criterion_group!(
+    benches,
+    filters,
+    chains,
+    generated,
+    picks,
+    bundled_picks,
+    instances
+);
 criterion_main!(benches);
