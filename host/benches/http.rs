@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tollgate::http::{
-    BodyLength, ChunkedDecoder, Limits, RequestHead, ResponseHead, Version, parse_request,
+    BodyLength, ChunkedDecoder, Fields, Limits, RequestHead, ResponseHead, Version, parse_request,
     parse_response, write_request, write_response,
 };
 
@@ -87,6 +87,67 @@ fn edit(head: &mut RequestHead) {
     fields.remove(b"referer");
 }
 
+/// What filters do to a head: a line is set, or removed where there is no value. Some are there before, some are not.
+const EDITS: [(&str, Option<&str>); 10] = [
+    ("x-request-id", Some("0b8f3ad0c6c54f0bb6a1c9a1e0b52a7e")),
+    ("x-tenant", Some("shop")),
+    ("x-client", Some("192.0.2.7")),
+    ("accept-encoding", Some("gzip")),
+    ("cache-control", Some("no-store")),
+    ("vary", Some("origin")),
+    ("x-api-version", Some("1")),
+    ("x-debug", None),
+    ("referer", None),
+    ("server", None),
+];
+
+fn edit_times(count: usize, fields: &mut Fields) {
+    for (name, value) in &EDITS[..count] {
+        match value {
+            Some(value) => fields
+                .set(name.as_bytes(), value.as_bytes())
+                .expect("a valid line"),
+            None => drop(fields.remove(name.as_bytes())),
+        }
+    }
+}
+
+/// Writing alone, of heads that were edited before.
+fn serialising(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("serialise");
+    let limits = Limits::default();
+    let mut out = Vec::new();
+    for edits in [0, 2, 10] {
+        let mut head = RequestHead::new();
+        parse_request(REQUEST.as_bytes(), &limits, &mut head).expect("valid");
+        edit_times(edits, head.fields_mut());
+        group.bench_function(format!("request, {edits} edits"), |bencher| {
+            bencher.iter(|| {
+                out.clear();
+                write_request(black_box(&head), BodyLength::None, &mut out);
+                out.len()
+            });
+        });
+        let mut head = ResponseHead::new();
+        parse_response(RESPONSE.as_bytes(), "GET", &limits, &mut head).expect("valid");
+        edit_times(edits, head.fields_mut());
+        group.bench_function(format!("response, {edits} edits"), |bencher| {
+            bencher.iter(|| {
+                out.clear();
+                write_response(
+                    black_box(&head),
+                    head.body(),
+                    true,
+                    Version::Http11,
+                    &mut out,
+                );
+                out.len()
+            });
+        });
+    }
+    group.finish();
+}
+
 fn responses(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("response");
     group.throughput(Throughput::Bytes(RESPONSE.len() as u64));
@@ -129,5 +190,5 @@ fn chunks(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, requests, responses, chunks);
+criterion_group!(benches, requests, responses, serialising, chunks);
 criterion_main!(benches);
