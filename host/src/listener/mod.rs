@@ -115,7 +115,15 @@ fn begin(stream: Stream, peer: Address, local: Option<SocketAddr>, connections: 
         let Some(admitted) = admit(facts, &bound) else {
             return;
         };
-        tokio::task::spawn_local(serve(stream, admitted, slot, bound, register.clone()))
+        match &bound.listener.protocol {
+            // Without the state that connections of the other protocol would need: most of those that are open are idle HTTP connections.
+            Protocol::Http(_) => {
+                tokio::task::spawn_local(serve_http(stream, admitted, slot, register.clone()))
+            }
+            Protocol::Tcp(_) => {
+                tokio::task::spawn_local(serve(stream, admitted, slot, bound, register.clone()))
+            }
+        }
     };
     register.set_task(task.abort_handle());
 }
@@ -128,15 +136,28 @@ async fn serve(
     bound: Rc<Bound>,
     register: Rc<Registration>,
 ) {
-    let connection = Connection::new(stream, admitted.facts.clone(), register);
-    let _end = (admitted, slot);
     match &bound.listener.protocol {
         Protocol::Http(_) => {
             drop(bound);
-            proxy::http::serve_connection(connection).await;
+            serve_http(stream, admitted, slot, register).await;
         }
-        Protocol::Tcp(_) => proxy::tcp::serve_connection(connection, bound).await,
+        Protocol::Tcp(_) => {
+            let connection = Connection::new(stream, admitted.facts.clone(), register);
+            let _end = (admitted, slot);
+            proxy::tcp::serve_connection(connection, bound).await;
+        }
     }
+}
+
+async fn serve_http(
+    stream: Stream,
+    admitted: Admitted,
+    slot: ConnectionSlot,
+    register: Rc<Registration>,
+) {
+    let connection = Connection::new(stream, admitted.facts.clone(), register);
+    let _end = (admitted, slot);
+    proxy::http::serve_connection(connection).await;
 }
 
 /// A connection that the network filters have let pass. It keeps those that it was accepted with, and nothing else of its generation, and

@@ -9,7 +9,7 @@ use super::timer::Timer;
 use std::cell::Cell;
 use std::io;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 /// From this much on a run of bytes of known length is worth splicing.
@@ -112,10 +112,7 @@ async fn direction(
     loop {
         from.readable().await.map_err(|_| Side::Reading)?;
         let mut buffer = Buffer::take();
-        let count = from
-            .read_buf(&mut *buffer)
-            .await
-            .map_err(|_| Side::Reading)?;
+        let count = from.receive(&mut buffer).await.map_err(|_| Side::Reading)?;
         if count == 0 {
             return to.shutdown().await.map_err(|_| Side::Writing);
         }

@@ -4,9 +4,11 @@
 
 pub mod address;
 pub mod buffer;
+mod calls;
 pub mod copy;
 pub mod prefixed;
 pub mod socket;
 pub mod stream;
 pub mod timer;
 pub mod transport;
+mod turn;

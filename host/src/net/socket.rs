@@ -183,6 +183,11 @@ fn bind_one(address: SocketAddr, both_families: bool) -> io::Result<TcpListener>
     }
     // Accepted connections inherit it.
     socket.set_tcp_nodelay(true)?;
+    #[cfg(target_os = "linux")]
+    {
+        // That the first bytes have come is said along with the answer, not by a segment of its own (HAProxy's `tcp-smart-accept`). Inherited, too.
+        let _ = socket.set_tcp_quickack(false);
+    }
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;

@@ -3,12 +3,14 @@
 use super::address::{Address, LOCAL_PEER, UnixAddress};
 use super::socket::canonical;
 use super::transport::Transport;
+use super::{calls, turn};
 use futures_util::FutureExt;
+use std::future::Future;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
-use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, Interest, ReadBuf};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker, ready};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream, tcp, unix};
 
 /// One byte stream, accepted or dialled.
@@ -99,8 +101,16 @@ impl Stream {
     /// # Errors
     /// The stream's.
     pub async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.write_all(bytes).await?;
-        self.flush().await
+        self.split().1.send(bytes).await
+    }
+
+    /// As [`ReadHalf::receive`].
+    ///
+    /// # Errors
+    /// The stream's.
+    pub async fn receive(&mut self, into: &mut Vec<u8>) -> io::Result<usize> {
+        let (mut read, _) = self.split();
+        std::future::poll_fn(|cx| read.poll_receive(cx, into)).await
     }
 
     /// The address of our end, where it is an IP socket that is still connected.
@@ -204,6 +214,27 @@ impl ReadHalf<'_> {
         peeked.map(|count| !matches!(count, Ok(1..)))
     }
 
+    /// Appends what is there to `into`, which has room or is given some, once there is anything; answers how many bytes, none at the end.
+    ///
+    /// # Errors
+    /// The stream's.
+    pub async fn receive(&mut self, into: &mut Vec<u8>) -> io::Result<usize> {
+        std::future::poll_fn(|cx| self.poll_receive(cx, into)).await
+    }
+
+    fn poll_receive(
+        &mut self,
+        cx: &mut Context<'_>,
+        into: &mut Vec<u8>,
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            ReadHalf::Tcp(stream) => calls::poll_receive(stream.as_ref(), cx, into),
+            ReadHalf::Unix(stream) => calls::poll_receive(stream.as_ref(), cx, into),
+            // Between two polls there is nothing in this future.
+            ReadHalf::Layered(_) => pin!(self.read_buf(into)).poll(cx),
+        }
+    }
+
     /// As [`Stream::readable`].
     ///
     /// # Errors
@@ -226,13 +257,63 @@ impl ReadHalf<'_> {
 }
 
 impl WriteHalf<'_> {
-    /// Writes all of `bytes` and sees them on their way: a transport may keep what it was given until it is flushed.
+    /// Sends all of `bytes` and sees them on their way: a transport may keep what it was given until it is flushed.
     ///
     /// # Errors
     /// The stream's.
     pub async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.write_all(bytes).await?;
-        self.flush().await
+        let mut sent = 0;
+        std::future::poll_fn(|cx| self.poll_send_all(cx, bytes, &mut sent)).await
+    }
+
+    /// As [`WriteHalf::send`], after the other tasks of this [turn](super::turn).
+    ///
+    /// # Errors
+    /// The stream's.
+    pub async fn send_in_turn(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let (mut sent, mut is_my_turn) = (0, self.is_multiplexed());
+        std::future::poll_fn(|cx| {
+            if !is_my_turn {
+                is_my_turn = true;
+                return turn::after_others(cx);
+            }
+            self.poll_send_all(cx, bytes, &mut sent)
+        })
+        .await
+    }
+
+    /// Whether the task of a connection of several streams sends for all of them, which is a turn in itself.
+    fn is_multiplexed(&self) -> bool {
+        match self {
+            WriteHalf::Tcp(_) | WriteHalf::Unix(_) => false,
+            WriteHalf::Layered(stream) => stream.is_multiplexed(),
+        }
+    }
+
+    /// `sent` says how far it has come.
+    fn poll_send_all(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+        sent: &mut usize,
+    ) -> Poll<io::Result<()>> {
+        while let Some(rest) = bytes.get(*sent..)
+            && !rest.is_empty()
+        {
+            let count = match self {
+                WriteHalf::Tcp(stream) => calls::poll_send(stream.as_ref(), cx, rest),
+                WriteHalf::Unix(stream) => calls::poll_send(stream.as_ref(), cx, rest),
+                WriteHalf::Layered(stream) => stream.poll_write(cx, rest),
+            };
+            match ready!(count)? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                count => *sent += count,
+            }
+        }
+        match self {
+            WriteHalf::Tcp(_) | WriteHalf::Unix(_) => Poll::Ready(Ok(())),
+            WriteHalf::Layered(stream) => stream.poll_flush(cx),
+        }
     }
 
     /// As [`ReadHalf::as_tcp`].

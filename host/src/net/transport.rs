@@ -37,4 +37,9 @@ pub trait Transport: Debug {
 
     /// Makes the end of this stream one that the peer cannot take for a regular one.
     fn reset_on_close(&self);
+
+    /// Whether it is one of several streams of a connection, whose task sends for all of them.
+    fn is_multiplexed(&self) -> bool {
+        false
+    }
 }

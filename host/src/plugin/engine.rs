@@ -87,7 +87,7 @@ impl Engine {
     /// writable by nobody else, since what lies in it is run.
     ///
     /// # Errors
-    /// When the system cannot give what is needed even for the smallest pool, or the folder cannot be used.
+    /// When the system cannot give what is needed, or the folder cannot be used.
     pub fn new(cache_dir: Option<PathBuf>) -> Result<Engine, EngineError> {
         if let Some(dir) = &cache_dir {
             claim(dir).map_err(|why| EngineError::CacheFolder {
@@ -209,25 +209,32 @@ fn claim(dir: &Path) -> Result<(), String> {
     Ok(())
 }
 
+/// Where not even the smallest pool fits (a limit of addresses, as by `ulimit -v`, or a tool that has few of them), each instance gets its memory
+/// when it starts, and its code checks bounds: slower, and right.
 fn largest_that_fits(cache_dir: Option<&Path>) -> wasmtime::Result<wasmtime::Engine> {
-    let mut last = wasmtime::Engine::new(&config(cache_dir, POOL_SIZES[0])?);
-    for size in &POOL_SIZES[1..] {
-        if last.is_ok() {
-            break;
+    for size in POOL_SIZES {
+        let mut config = config(cache_dir)?;
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(size)));
+        if let Ok(engine) = wasmtime::Engine::new(&config) {
+            return Ok(engine);
         }
-        last = wasmtime::Engine::new(&config(cache_dir, *size)?);
     }
-    last
+    tracing::warn!(
+        target: "plugin",
+        "few addresses are left to this process (see `ulimit -v`): plugins run without a pool of memories, slower"
+    );
+    let mut config = config(cache_dir)?;
+    config.memory_reservation(0);
+    wasmtime::Engine::new(&config)
 }
 
-fn config(cache_dir: Option<&Path>, instances: u32) -> wasmtime::Result<Config> {
+fn config(cache_dir: Option<&Path>) -> wasmtime::Result<Config> {
     let mut config = Config::new();
     config.wasm_component_model(true);
     // Support for concurrent calls inside a component costs half a microsecond in each synchronous one.
     config.concurrency_support(false);
     config.epoch_interruption(true);
     config.max_wasm_stack(WASM_STACK_BYTES);
-    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(instances)));
     if let Some(dir) = cache_dir {
         let mut cache = CacheConfig::new();
         cache.with_directory(dir);

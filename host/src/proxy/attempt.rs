@@ -16,6 +16,7 @@ use super::retry::{Failure, Then, Tries};
 use super::{hedge, tunnel};
 use crate::http::{Limits, write_request};
 use crate::net::buffer::Buffer;
+use crate::observe::access;
 use crate::snapshot::Route;
 use crate::upstream::{Cluster, Dialled, EndpointState, Place};
 use std::cell::Cell;
@@ -323,7 +324,7 @@ impl Step<'_> {
             // It took too long to come here, which is not the endpoint's doing.
             return Err(NoAnswer::Deadline);
         }
-        let began = Instant::now();
+        let began = ctx.mark;
         // What is bound to an endpoint is not asked of another.
         let may_hedge = self.tries.policy().hedge_delay.is_some() && ask.bound.is_none();
         if may_hedge && body.is_done() && self.tries.is_repeatable() {
@@ -390,7 +391,9 @@ async fn conclude(
             if upstream_reusable && sent {
                 dialled.give_back(place.endpoint(), target.cluster.idle_timeout);
             }
-            ctx.timers.data = Some(ctx.lap());
+            if access::is_enabled() {
+                ctx.timers.data = Some(ctx.lap());
+            }
             Ended {
                 outcome: Outcome::Ok,
                 status,

@@ -13,7 +13,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
@@ -101,7 +101,7 @@ impl Connection {
             let mut buffer = Buffer::take();
             while thrown_away < LINGER_BYTES_MAX {
                 buffer.clear();
-                match stream.read_buf(&mut *buffer).await? {
+                match stream.receive(&mut buffer).await? {
                     0 => break,
                     count => thrown_away += count,
                 }

@@ -17,7 +17,6 @@ use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
-use tokio::io::AsyncReadExt;
 
 /// Sends what is in hand, then the rest of the body while the response already comes. Sets `sent` once the upstream has been given the
 /// whole request.
@@ -40,7 +39,10 @@ pub(super) async fn exchange(
     connection.timer().set(step.timeout);
     let register = &connection.register;
     let timer = register.timer();
-    let first_sent = match timer.within(dialled.stream.send(out)).await {
+    let first_sent = match timer
+        .within(dialled.stream.split().1.send_in_turn(out))
+        .await
+    {
         Ok(Ok(())) => true,
         Ok(Err(error)) if is_not_processed(&error) => return Err(NoAnswer::NotProcessed),
         Ok(Err(_)) if dialled.reused => return Err(NoAnswer::Lost),
@@ -112,7 +114,7 @@ async fn upload(
         let mut delivered = facts.upstream_bytes.load(Ordering::Relaxed);
         let read = loop {
             body_timer.set(body.timeout);
-            let read = body_timer.within(from.read_buf(&mut **input)).await;
+            let read = body_timer.within(from.receive(input)).await;
             // While it is being answered a stream may be silent in this direction: only if both are, it is dead.
             match (read, facts.upstream_bytes.load(Ordering::Relaxed)) {
                 (Ok(read), _) => break read,

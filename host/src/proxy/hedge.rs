@@ -19,7 +19,6 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
 use std::time::{Duration, Instant};
-use tokio::io::AsyncReadExt;
 
 /// Interim responses that are passed over for one attempt.
 const INTERIM_MAX: u32 = 16;
@@ -217,7 +216,7 @@ async fn exchange(
                 }
             }
         }
-        match stream.read_buf(&mut **input).await {
+        match stream.receive(input).await {
             Err(error) if none_of(&error) != NoAnswer::Lost => return Err(none_of(&error)),
             Ok(0) | Err(_) if input.is_empty() => return Err(NoAnswer::Lost.after(interim)),
             Ok(0) | Err(_) => return Err(NoAnswer::Cut),

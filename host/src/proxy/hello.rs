@@ -7,7 +7,6 @@ use crate::route::sni_matches;
 use crate::snapshot::{TcpListener, TcpRoute};
 use crate::tls::{HELLO_BYTES_MAX, Hello, HelloRead, read_hello};
 use std::sync::Arc;
-use tokio::io::AsyncReadExt;
 
 /// The first route that takes the connection, with what was read to find it; none where no route does.
 ///
@@ -48,7 +47,7 @@ async fn read(connection: &mut Connection, tcp: &TcpListener, first: &mut Buffer
     connection.timer().set(tcp.hello_timeout);
     loop {
         let timer = connection.register.timer();
-        let read = timer.within(connection.stream.read_buf(&mut **first)).await;
+        let read = timer.within(connection.stream.receive(first)).await;
         if !matches!(read, Ok(Ok(1..))) {
             return Hello::default();
         }

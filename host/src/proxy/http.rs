@@ -24,7 +24,7 @@ use futures_util::FutureExt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 
 /// How long a connection that was accepted while draining has for its first byte.
 pub const DRAINING_PATIENCE: Duration = Duration::from_secs(1);
@@ -71,30 +71,36 @@ pub async fn serve_connection(mut connection: Connection) {
     if http2::is_agreed(&connection) {
         return Box::pin(http2::serve_connection(connection)).await;
     }
-    let mut input = None;
-    let is_tls = connection.facts.tls.is_some();
+    let mut last = (Next::Close, None);
     while wait_for_request(&connection).await {
-        match Box::pin(serve_requests(&mut connection, &mut input)).await {
-            Next::Keep => {}
-            Next::Close => break,
-            Next::Linger => return connection.linger().await,
-            Next::Http2 => {
-                let read = input.take().map_or(Vec::new(), |input| input.to_vec());
-                return Box::pin(http2::serve_connection(connection.unread(read))).await;
-            }
+        last = Box::pin(serve_requests(&mut connection)).await;
+        if last.0 != Next::Keep {
+            break;
         }
     }
-    if is_tls {
-        // Without a word of farewell the end of a body that ends with the connection could be anybody's work.
-        connection.timer().set(REFUSAL_TIMEOUT);
-        let timer = connection.register.timer();
-        let _ = timer.within(connection.stream.shutdown()).await;
+    // Boxed, as what goes before, so that an idle connection is small.
+    match last {
+        (Next::Linger, _) => Box::pin(connection.linger()).await,
+        (Next::Http2, read) => {
+            let read = read.map_or(Vec::new(), |read| read.to_vec());
+            Box::pin(http2::serve_connection(connection.unread(read))).await;
+        }
+        _ if connection.facts.tls.is_some() => Box::pin(say_farewell(connection)).await,
+        _ => {}
     }
+}
+
+/// Ends a TLS connection. Without a word of farewell the end of a body that ends with the connection could be anybody's work.
+async fn say_farewell(mut connection: Connection) {
+    connection.timer().set(REFUSAL_TIMEOUT);
+    let timer = connection.register.timer();
+    // However it ends, the connection is closed.
+    let _ = timer.within(connection.stream.shutdown()).await;
 }
 
 /// Serves one stream of an HTTP/2 connection, which carries one request.
 pub(super) async fn serve_stream(mut connection: Connection) {
-    let next = Box::pin(serve_requests(&mut connection, &mut None)).await;
+    let (next, _) = Box::pin(serve_requests(&mut connection)).await;
     if next != Next::Keep {
         // A reset throws away what is not on the wire yet, and a response that was cut short is to arrive as far as it came.
         tokio::task::yield_now().await;
@@ -116,7 +122,7 @@ pub async fn refuse_plain(mut stream: Stream, timer: &Timer) {
         let (mut rest, mut thrown_away) = (Buffer::take(), 0);
         while thrown_away < REFUSED_BYTES_MAX {
             rest.clear();
-            match stream.read_buf(&mut *rest).await? {
+            match stream.receive(&mut rest).await? {
                 0 => break,
                 count => thrown_away += count,
             }
@@ -158,13 +164,13 @@ async fn becomes_readable(connection: &Connection, patience: Duration) -> Option
 
 /// Serves requests, pipelined ones in order, until none has begun to arrive.
 ///
-/// Where the connection turns out to be HTTP/2, what was read of it is left in `rest`.
-async fn serve_requests(connection: &mut Connection, rest: &mut Option<Buffer>) -> Next {
+/// Where the connection turns out to be HTTP/2, what was read of it comes along.
+async fn serve_requests(connection: &mut Connection) -> (Next, Option<Buffer>) {
     let mut input = Buffer::take();
-    let mut arrived = match connection.stream.read_buf(&mut *input).now_or_never() {
+    let mut arrived = match connection.stream.receive(&mut input).now_or_never() {
         // A connection that was just accepted counts as readable before anything is there.
-        None => return Next::Keep,
-        Some(Ok(0) | Err(_)) => return Next::Close,
+        None => return (Next::Keep, None),
+        Some(Ok(0) | Err(_)) => return (Next::Close, None),
         Some(Ok(count)) => count,
     };
     loop {
@@ -172,18 +178,17 @@ async fn serve_requests(connection: &mut Connection, rest: &mut Option<Buffer>) 
         connection.count_received(std::mem::take(&mut arrived));
         let bound = connection.current();
         let Protocol::Http(http) = &bound.listener.protocol else {
-            return Next::Close;
+            return (Next::Close, None);
         };
         if http2::may_begin(&input)
             && http.http2.is_some()
             && http2::is_preface(connection, http, &mut input).await
         {
-            *rest = Some(input);
-            return Next::Http2;
+            return (Next::Http2, Some(input));
         }
         let next = match read_head(connection, http, &mut input, &mut ctx).await {
             Ok(true) => serve_request(connection, bound, &mut input, ctx).await,
-            Ok(false) => return Next::Close,
+            Ok(false) => return (Next::Close, None),
             Err(stop) => {
                 let answer = Answer::plain(stop);
                 let ended = local_reply::send(connection, &mut ctx, answer, Next::Linger).await;
@@ -200,12 +205,10 @@ async fn serve_requests(connection: &mut Connection, rest: &mut Option<Buffer>) 
             }
         };
         match next {
-            Next::Keep if connection.is_draining() => return Next::Close,
+            Next::Keep if connection.is_draining() => return (Next::Close, None),
+            Next::Keep if input.is_empty() => return (Next::Keep, None),
             Next::Keep => {}
-            Next::Close | Next::Linger | Next::Http2 => return next,
-        }
-        if input.is_empty() {
-            return Next::Keep;
+            Next::Close | Next::Linger | Next::Http2 => return (next, None),
         }
     }
 }
@@ -218,12 +221,14 @@ async fn read_head(
     ctx: &mut RequestContext,
 ) -> Result<bool, Stop> {
     connection.timer().set(http.request_head_timeout);
+    let mut waited = false;
     loop {
         if !input.is_empty() {
             match parse_request(input, &http.limits, &mut ctx.exchange_mut().request) {
                 Ok(Parsed::Complete { head_len }) => {
                     input.consume(head_len);
-                    ctx.timers.request_head = Some(ctx.lap());
+                    let took = if waited { ctx.lap() } else { Duration::ZERO };
+                    ctx.timers.request_head = Some(took);
                     return Ok(true);
                 }
                 Ok(Parsed::Partial) => {}
@@ -233,8 +238,9 @@ async fn read_head(
                 }
             }
         }
+        waited = true;
         let timer = connection.register.timer();
-        match timer.within(connection.stream.read_buf(&mut **input)).await {
+        match timer.within(connection.stream.receive(input)).await {
             Ok(Ok(0) | Err(_)) => return Ok(false),
             Ok(Ok(count)) => connection.count_received(count),
             Err(_) if input.is_empty() => return Ok(false),

@@ -11,7 +11,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::io::AsyncReadExt;
 
 /// What every HTTP/2 connection begins with (RFC 9113 section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -50,7 +49,7 @@ pub(super) async fn is_preface(
     connection.timer().set(http.request_head_timeout);
     while input.len() < PREFACE.len() && PREFACE.starts_with(input) {
         let timer = connection.register.timer();
-        match timer.within(connection.stream.read_buf(&mut **input)).await {
+        match timer.within(connection.stream.receive(input)).await {
             Ok(Ok(count @ 1..)) => connection.count_received(count),
             // What ended or took too long so early is no preface; who reads on finds out the same.
             Ok(Ok(0) | Err(_)) | Err(_) => return false,

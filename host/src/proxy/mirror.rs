@@ -18,7 +18,6 @@ use std::cell::Cell;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::io::AsyncReadExt;
 
 /// Copies under way at once in a worker; beyond it requests are not mirrored.
 const UNDER_WAY_MAX: usize = 1024;
@@ -228,7 +227,7 @@ impl Copied<'_> {
 
     async fn read(&mut self, input: &mut Buffer) -> bool {
         self.timer.set(self.order.cluster.response_timeout);
-        let read = self.dialled.stream.read_buf(&mut **input);
+        let read = self.dialled.stream.receive(input);
         matches!(self.timer.within(read).await, Ok(Ok(count)) if count > 0)
     }
 }

@@ -16,7 +16,6 @@ use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
-use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
 /// Bodies that a worker compresses at once, each with up to 2.5 MiB of memory; beyond it they leave as they came.
@@ -94,7 +93,7 @@ pub(super) async fn body(
         }
         if let Some(encoder) = &mut encoder {
             // What is at hand is compressed together; before a wait everything leaves.
-            match at_hand(upstream.read_buf(&mut **input)).await {
+            match at_hand(upstream.receive(input)).await {
                 Some(Ok(1..)) => {
                     transfer(reader, input, &mut out, wire, &mut Some(encoder))?;
                     continue;
@@ -113,7 +112,7 @@ pub(super) async fn body(
             }
         }
         timer.set(target.timeouts.response);
-        let read = unless_gone(watched, upstream.read_buf(&mut **input));
+        let read = unless_gone(watched, upstream.receive(input));
         match timer.within(read).await {
             Ok(Some(Ok(0))) if reader.end() => end(&mut out, wire, &mut encoder)?,
             Ok(Some(Ok(0) | Err(_))) => return Err(Outcome::UpstreamAborted),

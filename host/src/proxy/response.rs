@@ -18,7 +18,6 @@ use std::cell::Cell;
 use std::future::Future;
 use std::pin::pin;
 use std::task::Poll;
-use tokio::io::AsyncReadExt;
 
 /// Interim responses passed on for one request; an upstream that sends more is broken.
 const INTERIM_MAX: u32 = 16;
@@ -182,7 +181,7 @@ async fn read_head(
                 }
             }
         }
-        let read = unless_gone(watched, upstream.read_buf(&mut **input));
+        let read = unless_gone(watched, upstream.receive(input));
         match timer.within(read).await {
             Ok(Some(Err(error))) if is_not_processed(&error) => {
                 return Err(NoAnswer::NotProcessed);
@@ -346,7 +345,7 @@ pub(super) async fn send(
         return Ok(());
     }
     timer.set(target.timeouts.downstream_idle);
-    match timer.within(downstream.send(out)).await {
+    match timer.within(downstream.send_in_turn(out)).await {
         Ok(Ok(())) => {
             ctx.count_sent(out.len());
             Ok(())

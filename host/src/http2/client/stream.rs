@@ -66,4 +66,8 @@ impl Transport for ClientStream {
 
     /// An exchange that is incomplete when it is dropped ends in a reset anyway; one that is complete has nothing left to reset.
     fn reset_on_close(&self) {}
+
+    fn is_multiplexed(&self) -> bool {
+        true
+    }
 }

@@ -152,6 +152,10 @@ impl Transport for Exchange {
     fn reset_on_close(&self) {
         self.resets.set(true);
     }
+
+    fn is_multiplexed(&self) -> bool {
+        true
+    }
 }
 
 impl Drop for Exchange {

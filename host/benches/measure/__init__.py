@@ -1,0 +1,1 @@
+"""Measures what Tollgate costs, beside other proxies and by itself. See `../README.md`."""
