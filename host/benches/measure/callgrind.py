@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 from .bench import Bench, MeasureError, find_tool, wait_until
 from .peers.tollgate import Tollgate
 
-#: The task of a downstream connection, the narrowest first. Which of them is left as a function is the compiler's decision.
-TASKS = (
-    "tollgate::proxy::http::serve_connection::{{closure}}",
-    "tollgate::listener::serve::{{closure}}",
-)
+#: Functions that may be the task of a downstream connection. Which of them is left as one, and not made part of its callers, is the
+#: compiler's decision.
+TASKS = re.compile(r"tollgate::(listener|proxy::http)::serve\w*::\{\{closure\}\}")
 READY_SECONDS_MAX = 120.0
 END_SECONDS_MAX = 60.0
 
 
 @dataclass
-class Counted:
+class CountedProcess:
     """Tollgate under callgrind. Its count is complete only after `finish`."""
 
     port: int
@@ -29,19 +28,18 @@ class Counted:
     log: Path
 
 
-def find_task(binary: Path) -> str:
-    """The name of the function to count in: there must be exactly one of it."""
+def find_tasks(binary: Path) -> list[str]:
+    """The functions to try: of each there must be exactly one."""
     done = subprocess.run([find_tool("nm", "binutils"), "-C", str(binary)], capture_output=True, text=True)
-    names = [line.split(maxsplit=2)[2] for line in done.stdout.splitlines() if len(line.split(maxsplit=2)) == 3]
-    for task in TASKS:
-        if names.count(task) == 1:
-            return task
-    if not names:
-        raise MeasureError(f"{binary} has no symbols: it was stripped")
-    raise MeasureError(f"{binary} has none of the functions {', '.join(TASKS)}, or several of one: name another by --function")
+    names = Counter(line.split(maxsplit=2)[2] for line in done.stdout.splitlines() if len(line.split(maxsplit=2)) == 3)
+    found = [name for name, times in names.items() if times == 1 and TASKS.fullmatch(name)]
+    if not found:
+        why = "none of its functions is called like the task of a connection: name another by --function"
+        raise MeasureError(f"{binary}: {why if names else 'it has no symbols'}")
+    return sorted(found)
 
 
-def start_counted(bench: Bench, tollgate: Tollgate, name: str, text: str, port: int, function: str) -> Counted:
+def start_counted(bench: Bench, tollgate: Tollgate, name: str, text: str, port: int, function: str) -> CountedProcess:
     """Starts it and waits until it listens."""
     folder = bench.folder / f"{name}-{port}"
     folder.mkdir()
@@ -58,14 +56,14 @@ def start_counted(bench: Bench, tollgate: Tollgate, name: str, text: str, port: 
         wait_until(listens, process, log, READY_SECONDS_MAX)
     except MeasureError as error:
         if "memory pool mapping" in str(error):
-            text = "valgrind gives a process 128 GiB of addresses at most, and the smallest pool of plugin instances wants more"
+            text = "valgrind gives a process 128 GiB of addresses at most, and this build wants more for plugin instances"
             raise MeasureError(f"{text}:\n{error}") from error
         raise
-    return Counted(port, process, output, log)
+    return CountedProcess(port, process, output, log)
 
 
-def finish(bench: Bench, counted: Counted) -> int:
-    """Ends it and returns the instructions it spent in the function that is counted."""
+def finish(bench: Bench, counted: CountedProcess) -> int:
+    """Ends it and returns the instructions it spent in the function that is counted; none if it was never entered."""
     bench.stop(counted.process, gently_seconds=END_SECONDS_MAX)
     text = counted.output.read_text() if counted.output.exists() else ""
     return parse_total(text)
@@ -73,6 +71,6 @@ def finish(bench: Bench, counted: Counted) -> int:
 
 def parse_total(text: str) -> int:
     found = re.search(r"^(?:summary|totals): (\d+)", text, re.MULTILINE)
-    if not found or not int(found[1]):
-        raise MeasureError("callgrind has counted nothing: the function was not entered, or the process was killed")
+    if not found:
+        raise MeasureError("callgrind has written nothing: the process did not end in time")
     return int(found[1])

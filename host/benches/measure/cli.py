@@ -125,8 +125,10 @@ def _compare(options: argparse.Namespace) -> None:
     peers = _peers(options)
     with _bench(options) as bench:
         plan = Plan(peers, options.scenarios.split(","), options.rounds, options.seconds, _noise(options))
-        cells = compare(bench, plan)
+        cells, failed = compare(bench, plan)
         write_results(options.out, "compare", bench, peers, _settings(options, workers=1), {"cells": cells})
+    if failed:
+        raise MeasureError("without " + "; ".join(failed))
 
 
 def _reload(options: argparse.Namespace) -> None:

@@ -27,19 +27,28 @@ class Plan:
     noise: Noise
 
 
-def compare(bench: Bench, plan: Plan) -> list[dict[str, object]]:
-    """Runs the cells one after the other; in each, all proxies are up at once."""
+def compare(bench: Bench, plan: Plan) -> tuple[list[dict[str, object]], list[str]]:
+    """Runs the cells one after the other; in each, all proxies are up at once. A cell that fails does not cost the others: its name and
+    the reason are returned beside them."""
     chosen = [cell for cell in CELLS if cell.scenario in plan.scenarios or cell.name in plan.scenarios]
     if not chosen:
         raise MeasureError(f"no such scenario; there are {', '.join(SCENARIOS)}")
     origin = start_origin(bench)
-    return [_measure(bench, plan, cell, origin) for cell in chosen]
+    done, failed = [], []
+    for cell in chosen:
+        try:
+            done.append(_measure(bench, plan, cell, origin))
+        except MeasureError as error:
+            print(f"  failed: {error}", flush=True)
+            failed.append(f"{cell.name}: {error}")
+    return done, failed
 
 
 def _measure(bench: Bench, plan: Plan, cell: Cell, origin: Origin) -> dict[str, object]:
     print(f"{cell.name}: {cell.title}, {UNITS[cell.metric]}", flush=True)
-    proxies = _start_all(bench, plan.peers, cell.modes, origin)
+    proxies: list[Proxy] = []
     try:
+        _start_all(bench, plan.peers, cell.modes, origin, proxies)
         for proxy in proxies:
             check_work(proxy)
             cell.load(WARM_SECONDS).run(bench, proxy.port)
@@ -67,9 +76,8 @@ def _measure(bench: Bench, plan: Plan, cell: Cell, origin: Origin) -> dict[str, 
     }
 
 
-def _start_all(bench: Bench, peers: Sequence[Peer], modes: Sequence[str], origin: Origin) -> list[Proxy]:
-    """Each peer in each mode it has. The first mode bears the peer's name alone."""
-    started = []
+def _start_all(bench: Bench, peers: Sequence[Peer], modes: Sequence[str], origin: Origin, started: list[Proxy]) -> None:
+    """Each peer in each mode it has, added to `started` one by one. The first mode bears the peer's name alone."""
     for peer in peers:
         for mode in modes:
             if mode in peer.modes:
@@ -77,7 +85,6 @@ def _start_all(bench: Bench, peers: Sequence[Peer], modes: Sequence[str], origin
                 started.append(start_peer(bench, peer, mode, origin, label=label))
     if not started:
         raise MeasureError("none of the peers can do this")
-    return started
 
 
 def _added(samples: dict[str, list[Sample]], label: str, cell: Cell) -> dict[str, float | int] | None:

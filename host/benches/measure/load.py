@@ -157,7 +157,7 @@ class Handshakes:
     processes: int = 4
 
     def run(self, bench: Bench, port: int) -> Finished:
-        command = [find_tool("openssl", "openssl"), "s_time", "-connect", f"127.0.0.1:{port}", "-tls1_3"]
+        command: list[object] = [find_tool("openssl", "openssl"), "s_time", "-connect", f"127.0.0.1:{port}", "-tls1_3"]
         command += ["-reuse" if self.reuse else "-new", "-time", math.ceil(self.seconds), "-www", "/"]
         done = bench.run_together([command] * self.processes, bench.cores.load, self.seconds + PATIENCE_SECONDS)
         made = sum(parse_s_time(one.stdout, self.reuse) for one in done)

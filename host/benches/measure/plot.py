@@ -57,7 +57,7 @@ def draw_all(folder: Path) -> None:
 def _ratios(document: Document) -> Any:
     """CPU time for the same work as a multiple of HAProxy's; for bodies that is the inverse of bytes per CPU second."""
     cells = [cell for cell in document["cells"] if cell["metric"] in ("cpu_us", "mb_per_cpu_second")]
-    base = cells[0]["base"] if cells else "haproxy"
+    base = cells[0]["base"] if cells else ""
     cells = [cell for cell in cells if any(_cost_ratio(cell, peer) for peer in cell["entries"] if " " not in peer)]
     if not cells:
         return None
@@ -104,7 +104,7 @@ def _cell_title(cell: Document) -> str:
 
 def _scale(document: Document) -> Any:
     figure, grid = pyplot.subplots(2, 2, figsize=(8, 5.6), layout="constrained", squeeze=False)
-    for axes, axis in zip(grid.flat, document["axes"]):
+    for axes, axis in zip(grid.flat, document["axes"], strict=False):
         points = [(int(size), figure_of(entry)[0]) for size, entry in axis["entries"].items()]
         there = [(size, value) for size, value in points if value]
         sizes, medians = [size for size, _ in there], [value["median"] for _, value in there]

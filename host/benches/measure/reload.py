@@ -30,10 +30,9 @@ def measure_reloads(bench: Bench, tollgate: Tollgate, rounds: int, seconds: floa
     for number in range(rounds):
         # Which comes first changes from round to round.
         for name in ("without", "with") if number % 2 == 0 else ("with", "without"):
-            with _Visitor(proxy, RELOADS if name == "with" else 0, seconds) as visitor:
+            with _Visitor(proxy, name == "with", seconds) as visitor:
                 turns[name].append(load.run(bench, proxy.port))
-            if name == "with":
-                totals = {key: totals[key] + value for key, value in visitor.totals().items()}
+            totals = {key: totals[key] + value for key, value in visitor.totals().items()}
     if proxy.process.poll() is not None:
         raise MeasureError(f"it ended: {proxy.log.read_text(errors='replace')[-2000:]}")
     content: dict[str, object] = {"rate": RATE, **totals} | {name: _sum(of_it) for name, of_it in turns.items()}
@@ -56,10 +55,10 @@ def _sum(turns: list[Finished]) -> dict[str, object]:
 
 
 class _Visitor:
-    """In the background, evenly over the turn: changes the configuration, sends SIGHUP, and sees by a connection of its own for each
-    question when the change is in force. Between reloads it goes on asking, so new connections are tried all the time."""
+    """Asks all the time in the background, on a new connection for each question. If it reloads, it also changes the configuration, evenly
+    over the turn, sends SIGHUP, and sees when the change is in force."""
 
-    def __init__(self, proxy: Proxy, reloads: int, seconds: float) -> None:
+    def __init__(self, proxy: Proxy, reloads: bool, seconds: float) -> None:
         self._proxy, self._reloads, self._seconds = proxy, reloads, seconds
         self._config: Path = proxy.log.parent / "config.kdl"
         self._plain = self._config.read_text()
@@ -81,13 +80,14 @@ class _Visitor:
 
     def _run(self) -> None:
         begun = time.monotonic()
-        for number in range(1, self._reloads + 1):
-            due = begun + number * self._seconds / (self._reloads + 1)
+        for number in range(1, RELOADS + 2):
+            due = begun + number * self._seconds / (RELOADS + 1)
             while time.monotonic() < due:
                 if self._over.wait(0.02):
                     return
                 self._ask("/")
-            self._reload(f"{number}-{begun}")
+            if self._reloads and number <= RELOADS:
+                self._reload(f"{number}-{begun}")
 
     def _reload(self, mark: str) -> None:
         route = f'    route path="/in-force" {{ respond 200 body="{mark}" }}\n    route {{'

@@ -21,6 +21,8 @@ def all_tables(folder: Path) -> str:
 def _compare(document: Document) -> str:
     """Ratios with their extremes and the number of rounds that count; `~` before a figure of disturbed samples alone."""
     cells = document["cells"]
+    if not cells:
+        return ""
     peers = list(dict.fromkeys(label for cell in cells for label in cell["entries"] if " " not in label))
     peers.sort(key=lambda peer: (peer == cells[0]["base"], peer == "nginx"))
     base = title_of(cells[0]["base"])
@@ -115,14 +117,14 @@ def _startup(document: Document) -> str:
 
 def _instructions(document: Document) -> str:
     rows = [
-        [entry["title"], f"{entry['instructions']['median']:,.0f}", f"{_percent(entry['all']):.2f} %"]
+        [entry["title"], f"{entry['instructions']['median']:,.0f}", _percent(entry["all"])]
         for entry in document["entries"].values()
     ]
     return _table(["exchange", "instructions", "runs differ by"], rows)
 
 
-def _percent(values: Sequence[float]) -> float:
-    return (max(values) - min(values)) / min(values) * 100
+def _percent(values: Sequence[float]) -> str:
+    return f"{(max(values) - min(values)) / min(values) * 100:.2f} %" if len(values) > 1 else "-"
 
 
 def _figure(entry: Document | None, metric: str) -> str:

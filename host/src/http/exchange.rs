@@ -99,6 +99,16 @@ impl ConnectionFacts {
         }
     }
 
+    /// Counts bytes received from the downstream. Only the task of the connection counts, so no atomic addition is needed.
+    pub fn count_received(&self, bytes: u64) {
+        add(&self.downstream_bytes, bytes);
+    }
+
+    /// Counts bytes sent to the downstream; likewise.
+    pub fn count_sent(&self, bytes: u64) {
+        add(&self.upstream_bytes, bytes);
+    }
+
     /// Sets a tag, replacing an earlier value of the same name.
     pub fn set_tag(&mut self, name: &str, value: &[u8]) {
         set_tag(&mut self.tags, name, value);
@@ -145,6 +155,10 @@ impl ConnectionFacts {
         }
         true
     }
+}
+
+fn add(counter: &AtomicU64, bytes: u64) {
+    counter.store(counter.load(Ordering::Relaxed) + bytes, Ordering::Relaxed);
 }
 
 /// One request with its response. Reused for one exchange after the other; [`Exchange::begin`] starts the next.

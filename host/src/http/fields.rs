@@ -236,10 +236,40 @@ impl Fields {
         }
     }
 
+    /// Adds a line of a name that is known to be valid and editable, whose value `write` appends; what that appends is known to be valid. A
+    /// section that has no room for `room` bytes of it is left as it is.
+    pub(crate) fn put(
+        &mut self,
+        name: &'static str,
+        room: usize,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) {
+        debug_assert!(valid_name(name.as_bytes()) && is_editable(name.as_bytes()));
+        if !self.has_room_for(name.len() + room + 4) {
+            return;
+        }
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(name.as_bytes());
+        self.bytes.extend_from_slice(b": ");
+        let value_start = self.bytes.len();
+        write(&mut self.bytes);
+        let value = self.stored_since(value_start);
+        debug_assert!(valid_value(self.slice(value)) && value.len as usize <= room);
+        self.bytes.extend_from_slice(b"\r\n");
+        self.lines.push(Line {
+            start: start as u32,
+            end: self.bytes.len() as u32,
+            value,
+            name_len: name.len() as u16,
+            standing: Standing::Plain,
+        });
+    }
+
     /// Removes every line whose name does not pass.
-    pub(super) fn retain(&mut self, passes: fn(&[u8]) -> bool) {
+    pub(crate) fn retain(&mut self, mut passes: impl FnMut(&[u8]) -> bool) {
         for index in 0..self.lines.len() {
-            if !passes(self.name_of(&self.lines[index])) {
+            let line = &self.lines[index];
+            if line.standing != Standing::Removed && !passes(self.name_of(line)) {
                 self.lines[index].standing = Standing::Removed;
             }
         }

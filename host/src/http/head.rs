@@ -143,6 +143,16 @@ impl RequestHead {
         true
     }
 
+    /// Adds a line of this name with the authority as its value, if there is one. The name is known to be valid and editable.
+    pub(crate) fn put_authority(&mut self, name: &'static str) {
+        let (start, len) = (self.authority.start as usize, self.authority.len as usize);
+        if len > 0 {
+            self.fields.put(name, len, |out| {
+                out.extend_from_within(start..start + len);
+            });
+        }
+    }
+
     /// The version the downstream spoke.
     pub fn version(&self) -> Version {
         self.version

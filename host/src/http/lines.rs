@@ -241,28 +241,31 @@ fn index_line(
             Underscores::Reject => return Err(Refusal::bad("underscore-in-name", start)),
         }
     }
-    let after_colon = &line[name_len + 1..];
-    let value = syntax::trim(after_colon);
-    let blanks = after_colon
-        .iter()
-        .take_while(|&&byte| matches!(byte, b' ' | b'\t'))
-        .count();
-    let value_start = if value.is_empty() {
-        name_len + 1
-    } else {
-        name_len + 1 + blanks
-    };
+    let (value_start, value_len) = trimmed(line, name_len + 1);
     fields.index(Line {
         start: start as u32,
         end: end as u32,
         value: Span {
             start: (start + value_start) as u32,
-            len: value.len() as u32,
+            len: value_len as u32,
         },
         name_len: short_name_len,
         standing: Standing::Plain,
     });
     Ok(())
+}
+
+/// Where the value of a line that begins behind its colon at `begin` is, without the blanks around it, and its length.
+fn trimmed(line: &[u8], begin: usize) -> (usize, usize) {
+    let is_blank = |at: usize| matches!(line[at], b' ' | b'\t');
+    let (mut start, mut end) = (begin, line.len());
+    while start < end && is_blank(start) {
+        start += 1;
+    }
+    while end > start && is_blank(end - 1) {
+        end -= 1;
+    }
+    (start, end - start)
 }
 
 /// What is wrong with a line whose token of `name_len` bytes is not followed by a colon, or is empty.

@@ -47,25 +47,17 @@ pub(super) enum NameClass {
 
 /// Length and class of the token that `line` starts with; the length is 0 when it starts with none.
 pub(super) fn scan_name(line: &[u8]) -> (usize, NameClass) {
-    let mut seen = 0;
-    for (at, &byte) in line.iter().enumerate() {
-        let class = CLASS[usize::from(byte)];
-        if class == 0 {
-            return (at, NameClass::of(seen));
+    let mut class = NameClass::Plain;
+    let mut at = 0;
+    while let Some(&byte) = line.get(at) {
+        match CLASS[usize::from(byte)] {
+            PLAIN => {}
+            UNDERSCORE => class = NameClass::Underscored,
+            _ => break,
         }
-        seen |= class;
+        at += 1;
     }
-    (line.len(), NameClass::of(seen))
-}
-
-impl NameClass {
-    fn of(seen: u8) -> NameClass {
-        if seen & UNDERSCORE == 0 {
-            NameClass::Plain
-        } else {
-            NameClass::Underscored
-        }
-    }
+    (at, class)
 }
 
 /// Number of control characters other than the tab.

@@ -25,6 +25,7 @@ mod stream;
 
 pub use error::{NotProcessed, is_not_processed, is_stream_reset};
 
+use super::wire::Wire;
 use crate::http::Scheme;
 use crate::net::stream::Stream;
 use crate::net::timer::coarse_now;
@@ -87,11 +88,13 @@ impl Connection {
         held: impl Sized + 'static,
     ) -> io::Result<Connection> {
         let credit = Rc::new(Credit::new());
-        let stream = Guarded::new(stream, Rc::clone(&credit));
-        let handshake = builder(settings).handshake(stream).await;
+        let wire = Wire::new(stream);
+        let guarded = Guarded::new(Rc::clone(&wire), Rc::clone(&credit));
+        let handshake = builder(settings).handshake(guarded).await;
         let (sender, connection) = handshake.map_err(error::of_handshake)?;
+        wire.collect();
         let shared = Rc::new(Shared::new(sender, settings, credit));
-        let driven = driver::drive(connection, Rc::clone(&shared), held);
+        let driven = driver::drive(connection, wire, Rc::clone(&shared), held);
         // Owned by the connection: it ends when that does, within a bounded time of the last stream once there is nobody to open another.
         tokio::task::spawn_local(driven);
         Ok(Connection {

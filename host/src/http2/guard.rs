@@ -7,8 +7,8 @@ mod count;
 
 pub use count::Flood;
 
+use super::wire::Wire;
 use crate::net::buffer::Buffer;
-use crate::net::stream::Stream;
 use crate::net::timer::{Timer, coarse_now};
 use count::Frames;
 use std::cell::Cell;
@@ -40,7 +40,7 @@ impl Watch {
 /// A byte stream whose incoming frames are counted. Shutting it down waits a little for the peer to close, too.
 #[derive(Debug)]
 pub(super) struct Guard {
-    stream: Stream,
+    wire: Rc<Wire>,
     watch: Rc<Watch>,
     frames: Frames,
     linger: Option<Linger>,
@@ -54,18 +54,12 @@ struct Linger {
 }
 
 impl Guard {
-    pub(super) fn new(stream: Stream, watch: Rc<Watch>) -> Guard {
+    pub(super) fn new(wire: Rc<Wire>, watch: Rc<Watch>) -> Guard {
         Guard {
-            stream,
+            wire,
             watch,
             frames: Frames::default(),
             linger: None,
-        }
-    }
-
-    fn wrote(&mut self, written: &Poll<io::Result<usize>>) {
-        if let Poll::Ready(Ok(count)) = written {
-            self.frames.pay(*count);
         }
     }
 
@@ -84,7 +78,7 @@ impl Guard {
         buffer.resize(room, 0);
         while linger.bytes_left > 0 {
             let mut into = ReadBuf::new(&mut buffer);
-            match Pin::new(&mut self.stream).poll_read(cx, &mut into) {
+            match self.wire.poll_read(cx, &mut into) {
                 Poll::Ready(Ok(())) if !into.filled().is_empty() => {
                     linger.bytes_left = linger.bytes_left.saturating_sub(into.filled().len());
                 }
@@ -93,20 +87,6 @@ impl Guard {
             }
         }
         Poll::Ready(())
-    }
-
-    /// Several slices as one write, for a stream that cannot do that: a frame header of its own would be a TLS record of its own.
-    fn poll_write_gathered(
-        &mut self,
-        cx: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let mut gathered = Buffer::take();
-        for slice in slices {
-            let room = gathered.capacity() - gathered.len();
-            gathered.extend_from_slice(&slice[..slice.len().min(room)]);
-        }
-        Pin::new(&mut self.stream).poll_write(cx, &gathered)
     }
 }
 
@@ -122,7 +102,8 @@ impl AsyncRead for Guard {
             return Poll::Pending;
         }
         let before = into.filled().len();
-        ready!(Pin::new(&mut guard.stream).poll_read(cx, into))?;
+        ready!(guard.wire.poll_read(cx, into))?;
+        guard.frames.pay(guard.wire.take_sent());
         let flood = guard.frames.count(&into.filled()[before..], coarse_now);
         guard.watch.flood.set(flood);
         Poll::Ready(Ok(()))
@@ -135,10 +116,7 @@ impl AsyncWrite for Guard {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let guard = self.get_mut();
-        let written = Pin::new(&mut guard.stream).poll_write(cx, bytes);
-        guard.wrote(&written);
-        written
+        self.wire.poll_write(cx, &[IoSlice::new(bytes)])
     }
 
     fn poll_write_vectored(
@@ -146,14 +124,7 @@ impl AsyncWrite for Guard {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let guard = self.get_mut();
-        let written = match &mut guard.stream {
-            Stream::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
-            Stream::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
-            Stream::Layered(_) => guard.poll_write_gathered(cx, slices),
-        };
-        guard.wrote(&written);
-        written
+        self.wire.poll_write(cx, slices)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -161,13 +132,13 @@ impl AsyncWrite for Guard {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+        self.wire.poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let guard = self.get_mut();
         if guard.linger.is_none() {
-            ready!(Pin::new(&mut guard.stream).poll_shutdown(cx))?;
+            ready!(guard.wire.poll_shutdown(cx))?;
         }
         guard.poll_linger(cx).map(Ok)
     }

@@ -10,6 +10,7 @@ pub use activity::Activity;
 use super::guard::{Guard, Watch};
 use super::head::{self, Malformed, Rules};
 use super::message::Incoming;
+use super::wire::Wire;
 use crate::http::Scheme;
 use crate::net::stream::Stream;
 use crate::net::timer::Timer;
@@ -62,6 +63,7 @@ pub struct Settings {
 pub struct ServerConnection {
     connection: h2::server::Connection<Guard, Bytes>,
     watch: Rc<Watch>,
+    wire: Rc<Wire>,
     activity: Rc<Activity>,
     rules: Rules,
     streams_max: usize,
@@ -120,11 +122,14 @@ impl ServerConnection {
         scheme: Scheme,
     ) -> io::Result<ServerConnection> {
         let watch = Rc::new(Watch::default());
-        let guard = Guard::new(stream, watch.clone());
+        let wire = Wire::new(stream);
+        let guard = Guard::new(wire.clone(), watch.clone());
         let connection = builder(settings).handshake(guard).await;
+        wire.collect();
         Ok(ServerConnection {
             connection: connection.map_err(super::message::broken)?,
             watch,
+            wire,
             activity: Rc::default(),
             rules: Rules {
                 headers_max: settings.headers_max,
@@ -159,8 +164,13 @@ impl ServerConnection {
             if self.has_flooded() {
                 continue;
             }
-            if polled.is_pending() && self.is_overdue(cx) {
-                return Poll::Ready(self.end(None).map(Err));
+            if polled.is_pending() {
+                if let Poll::Ready(Err(error)) = self.wire.poll_send(cx) {
+                    return Poll::Ready(self.lose(error).map(Err));
+                }
+                if self.is_overdue(cx) {
+                    return Poll::Ready(self.end(None).map(Err));
+                }
             }
             match ready!(polled) {
                 Some(Ok((request, respond))) => {
@@ -246,6 +256,16 @@ impl ServerConnection {
     fn is_overdue(&self, cx: &mut Context<'_>) -> bool {
         let deadline = self.deadline.as_ref();
         deadline.is_some_and(|deadline| deadline.poll_expired(cx).is_ready())
+    }
+
+    /// The stream failed while it was written to.
+    fn lose(&mut self, error: io::Error) -> Option<ConnectionError> {
+        let phase = std::mem::replace(&mut self.phase, Phase::Ended);
+        match phase {
+            Phase::Flooded(flood) => Some(ConnectionError::Flood(flood)),
+            _ if self.is_leaving && self.open_streams() == 0 => None,
+            _ => Some(ConnectionError::Lost(error)),
+        }
     }
 
     fn end(&mut self, error: Option<h2::Error>) -> Option<ConnectionError> {

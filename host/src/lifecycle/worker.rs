@@ -148,10 +148,7 @@ impl State {
         let mut sockets: HashMap<_, _> = sockets.into_iter().collect();
         let mut wanted = HashMap::new();
         for listener in &snapshot.listeners {
-            let bound = Rc::new(Bound {
-                snapshot: snapshot.clone(),
-                listener: listener.clone(),
-            });
+            let bound = Rc::new(Bound::new(snapshot.clone(), listener.clone()));
             let connections = self.connections_of(&listener.name, bound);
             for key in listener.socket_keys() {
                 wanted.insert(key, connections.clone());

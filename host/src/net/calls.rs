@@ -56,13 +56,14 @@ pub(super) fn poll_receive(
     }
     let room = into.capacity() - into.len();
     loop {
-        ready!(socket.poll_ready_to_read(cx))?;
         let received = socket.attempt(Interest::READABLE, || {
             let (count, _) = rustix::net::recv(socket, spare_capacity(into), RecvFlags::empty())?;
             Ok(count)
         });
         match received {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                ready!(socket.poll_ready_to_read(cx))?;
+            }
             Ok(count) => {
                 if 0 < count && count < room {
                     is_exhausted(socket, Interest::READABLE);
@@ -81,12 +82,13 @@ pub(super) fn poll_send(
     bytes: &[u8],
 ) -> Poll<io::Result<usize>> {
     loop {
-        ready!(socket.poll_ready_to_write(cx))?;
         let sent = socket.attempt(Interest::WRITABLE, || {
             Ok(rustix::net::send(socket, bytes, SendFlags::NOSIGNAL)?)
         });
         match sent {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                ready!(socket.poll_ready_to_write(cx))?;
+            }
             Ok(count) => {
                 if 0 < count && count < bytes.len() {
                     is_exhausted(socket, Interest::WRITABLE);

@@ -314,6 +314,7 @@ mod splice {
 mod tests {
     use super::*;
     use crate::net::timer::drive;
+    use tokio::io::AsyncReadExt;
     use tokio::net::TcpListener;
 
     async fn pair() -> (TcpStream, Stream) {

@@ -25,7 +25,7 @@ const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
 const WASM_STACK_BYTES: usize = 512 * 1024;
 /// How many instances of components may live at once, the most first: each reserves 4 GiB of addresses, of which a small machine or a
 /// container may not have 16 TiB to give.
-const POOL_SIZES: [u32; 3] = [4_000, 1_000, 100];
+const POOL_SIZES: [u32; 4] = [4_000, 1_000, 100, 12];
 /// Memory that a slot keeps when its instance goes, so that the next one need not fault it in.
 const KEEP_RESIDENT_BYTES: usize = 128 * 1024;
 

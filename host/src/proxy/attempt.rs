@@ -17,7 +17,7 @@ use super::{hedge, tunnel};
 use crate::http::{Limits, write_request};
 use crate::net::buffer::Buffer;
 use crate::observe::access;
-use crate::snapshot::Route;
+use crate::snapshot::{Action, HeldRoute};
 use crate::upstream::{Cluster, Dialled, EndpointState, Place};
 use std::cell::Cell;
 use std::pin::pin;
@@ -27,8 +27,9 @@ use std::time::{Duration, Instant};
 /// Where a request goes and how long that may take.
 #[derive(Debug)]
 pub(super) struct Target {
-    pub cluster: Arc<Cluster>,
-    pub route: Arc<Route>,
+    pub route: HeldRoute,
+    /// Where the route has several clusters.
+    pub drawn: Option<Arc<Cluster>>,
     pub timeouts: Timeouts,
     pub limits: Limits,
 }
@@ -52,7 +53,7 @@ pub(super) async fn run(
     ctx: &mut RequestContext,
     target: &Target,
 ) -> Result<Ended, Stop> {
-    let cluster = &target.cluster;
+    let cluster = target.cluster();
     let _counted = count_request(cluster)?;
     let mut out = Buffer::take();
     let bound = ctx.bind(cluster);
@@ -146,7 +147,7 @@ pub(super) async fn run(
                 ask.failed(&endpoint);
                 let nobody_else = || !ask.has_other(&cluster.live.view());
                 if always || nobody_else() {
-                    pause(connection, wait, true).await?;
+                    Box::pin(pause(connection, wait, true)).await?;
                 }
             }
         }
@@ -155,9 +156,19 @@ pub(super) async fn run(
 }
 
 impl Target {
+    pub(super) fn cluster(&self) -> &Arc<Cluster> {
+        match (&self.route.action, &self.drawn) {
+            (_, Some(drawn)) | (Action::Cluster(drawn), None) => drawn,
+            (Action::Split(split), None) => split.at(0),
+            (Action::Redirect { .. } | Action::Respond { .. }, None) => {
+                unreachable!("a target is made for a cluster")
+            }
+        }
+    }
+
     /// What is in force about retries.
     fn retry(&self) -> &crate::config::Retry {
-        self.route.retry.as_ref().unwrap_or(&self.cluster.retry)
+        self.route.retry.as_ref().unwrap_or(&self.cluster().retry)
     }
 
     /// What is left of the response timeout, which spans all attempts, when they have waited for `waited`.
@@ -213,7 +224,7 @@ async fn place_for(
 ) -> Result<Place, Stop> {
     ctx.lap();
     let waited = ctx.timers.queue.get_or_insert_default();
-    let place = match look(&target.cluster, ask) {
+    let place = match look(target.cluster(), ask) {
         Now::Taken(place) => place,
         now => {
             let downstream = Downstream {
@@ -222,7 +233,7 @@ async fn place_for(
                 half_close_leaves: true,
             };
             let began = Instant::now();
-            let place = take_place(&target.cluster, ask, now, downstream).await;
+            let place = Box::pin(take_place(target.cluster(), ask, now, downstream)).await;
             *waited += began.elapsed();
             ctx.lap();
             place?
@@ -240,7 +251,7 @@ async fn connect_for(
     step: &Step<'_>,
     reuse: Reuse,
 ) -> Result<Dialled, NoConnection> {
-    let cluster = &step.target.cluster;
+    let cluster = step.target.cluster();
     let dialled = connect(
         cluster,
         step.endpoint,
@@ -347,7 +358,7 @@ impl Step<'_> {
             ));
             let deadline = self.target.timeouts.deadline;
             let exchanged = pin!(before(deadline, &responding, exchanged));
-            unless_down(&self.target.cluster, self.endpoint, exchanged).await
+            unless_down(self.target.cluster(), self.endpoint, exchanged).await
         };
         let delivery = match delivery {
             Some(Err(NoAnswer::Timeout)) => {
@@ -389,7 +400,7 @@ async fn conclude(
         } => {
             // What the upstream has not been given of this request it would take from the next one.
             if upstream_reusable && sent {
-                dialled.give_back(place.endpoint(), target.cluster.idle_timeout);
+                dialled.give_back(place.endpoint(), target.cluster().idle_timeout);
             }
             if access::is_enabled() {
                 ctx.timers.data = Some(ctx.lap());
@@ -418,14 +429,15 @@ async fn conclude(
         }
         Delivered::Switched { early } => {
             let idle = target.timeouts.tunnel;
-            let tunnel = pin!(tunnel::run(
+            let mut tunnel = Box::pin(tunnel::run(
                 connection,
                 &mut dialled.stream,
                 early,
                 input,
-                idle
+                idle,
             ));
-            let ran = unless_down(&target.cluster, place.endpoint(), tunnel).await;
+            let tunnel = tunnel.as_mut();
+            let ran = unless_down(target.cluster(), place.endpoint(), tunnel).await;
             let outcome = ran.unwrap_or(Outcome::EndpointDown);
             ctx.timers.data = Some(ctx.lap());
             Ended {

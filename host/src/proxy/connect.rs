@@ -12,6 +12,7 @@ use crate::upstream::{
     Cluster, Counted, DialError, Dialled, EndpointState, Place, View, Waiter, Wish, checkout, dial,
     open_stream,
 };
+use arc_swap::Guard;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -163,19 +164,19 @@ pub(super) fn look(cluster: &Cluster, ask: &Ask) -> Now {
     if view.choice.waits && cluster.live.queue.has_unbound() {
         return Now::WaitFor(None);
     }
-    drop(view);
-    pick(cluster, ask)
+    pick(cluster, ask, view)
 }
 
-fn pick(cluster: &Cluster, ask: &Ask) -> Now {
-    let mut picked = pick_by_view(cluster, ask);
+fn pick(cluster: &Cluster, ask: &Ask, view: Guard<Arc<View>>) -> Now {
+    let mut picked = pick_by_view(cluster, ask, &view);
+    drop(view);
     // It stopped taking requests since the view was made, and the next view lacks it: who drains an endpoint may have seen that it serves
     // nobody, and stop it. Bounded by the changes of the view.
     while picked
         .as_ref()
         .is_ok_and(|place| !place.endpoint().is_open())
     {
-        picked = pick_by_view(cluster, ask);
+        picked = pick_by_view(cluster, ask, &cluster.live.view());
     }
     match picked {
         Ok(place) => Now::Taken(place),
@@ -188,12 +189,11 @@ fn pick(cluster: &Cluster, ask: &Ask) -> Now {
     }
 }
 
-fn pick_by_view(cluster: &Cluster, ask: &Ask) -> Result<Place, PickError> {
-    let view = cluster.live.view();
-    let picked = cluster.picker.pick(&view, ask.key, &ask.tried);
-    if picked.is_err() && !ask.has_other(&view) {
+fn pick_by_view(cluster: &Cluster, ask: &Ask, view: &View) -> Result<Place, PickError> {
+    let picked = cluster.picker.pick(view, ask.key, &ask.tried);
+    if picked.is_err() && !ask.has_other(view) {
         // There is nobody else: the one that failed may do better now.
-        return cluster.picker.pick(&view, ask.key, &[]);
+        return cluster.picker.pick(view, ask.key, &[]);
     }
     picked
 }
@@ -304,7 +304,7 @@ pub(super) async fn connect(
         return Ok(dialled);
     }
     let _pending = count_pending(cluster).map_err(NoConnection::Stop)?;
-    match dial(cluster, endpoint, facts, timer).await {
+    match Box::pin(dial(cluster, endpoint, facts, timer)).await {
         Ok(dialled) => Ok(dialled),
         Err(error) => {
             endpoint.report(&cluster.name, "connecting failed", &error);

@@ -11,7 +11,6 @@ use slab::Slab;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::Notify;
@@ -60,25 +59,18 @@ impl Connection {
 
     /// Counts bytes received from the downstream.
     pub fn count_received(&self, count: usize) {
-        self.facts
-            .downstream_bytes
-            .fetch_add(count as u64, Ordering::Relaxed);
+        self.facts.count_received(count as u64);
     }
 
     /// Counts what a relay has moved.
     pub fn count_relayed(&self, moved: &Moved) {
-        let (received, sent) = (moved.from_downstream.get(), moved.from_upstream.get());
-        self.facts
-            .downstream_bytes
-            .fetch_add(received, Ordering::Relaxed);
-        self.facts.upstream_bytes.fetch_add(sent, Ordering::Relaxed);
+        self.facts.count_received(moved.from_downstream.get());
+        self.facts.count_sent(moved.from_upstream.get());
     }
 
     /// Counts bytes sent to the downstream.
     pub fn count_sent(&self, count: usize) {
-        self.facts
-            .upstream_bytes
-            .fetch_add(count as u64, Ordering::Relaxed);
+        self.facts.count_sent(count as u64);
     }
 
     /// Lets the connection go on from `bytes`, which were read off it already.

@@ -135,10 +135,7 @@ impl RequestContext {
 
     /// Counts bytes sent to the downstream.
     pub(super) fn count_sent(&self, count: usize) {
-        self.exchange()
-            .connection
-            .upstream_bytes
-            .fetch_add(count as u64, Ordering::Relaxed);
+        self.exchange().connection.count_sent(count as u64);
     }
 
     /// Bytes received from the downstream during this exchange.

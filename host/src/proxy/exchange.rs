@@ -14,7 +14,7 @@ use crate::net::timer::Timer;
 use crate::upstream::Dialled;
 use std::cell::Cell;
 use std::future::Future;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
 
@@ -67,7 +67,8 @@ pub(super) async fn exchange(
         )
         .await;
     }
-    let upload = upload(
+    // Boxed, since most requests have no body, or one that came with the head.
+    let mut upload = Box::pin(upload(
         &mut downstream_read,
         input,
         body,
@@ -76,8 +77,8 @@ pub(super) async fn exchange(
         &connection.facts,
         step,
         (responding, sent, first_sent),
-    );
-    let receive = response::receive(
+    ));
+    let mut receive = Box::pin(response::receive(
         &mut upstream_read,
         &mut downstream_write,
         None,
@@ -86,8 +87,8 @@ pub(super) async fn exchange(
         target,
         step.tries,
         responding,
-    );
-    both(upload, receive, responding).await
+    ));
+    both(upload.as_mut(), receive.as_mut(), responding).await
 }
 
 /// Sends the rest of a request body as it arrives. An upstream that stops reading ends it without an error: its answer decides.
@@ -124,9 +125,7 @@ async fn upload(
         };
         match read {
             Ok(0) | Err(_) => return Err(Stop::DownstreamAborted),
-            Ok(count) => facts
-                .downstream_bytes
-                .fetch_add(count as u64, Ordering::Relaxed),
+            Ok(count) => facts.count_received(count as u64),
         };
         out.clear();
         body.transfer(input, &mut out)?;
@@ -152,11 +151,10 @@ async fn upload(
 /// Drives both until the response is delivered. A failed upload ends both: with an answer of ours if no response has begun, else by
 /// breaking off the one that has.
 async fn both(
-    upload: impl Future<Output = Result<(), Stop>>,
-    receive: impl Future<Output = Result<Delivery, NoAnswer>>,
+    mut upload: Pin<&mut impl Future<Output = Result<(), Stop>>>,
+    mut receive: Pin<&mut impl Future<Output = Result<Delivery, NoAnswer>>>,
     responding: &Cell<Option<u16>>,
 ) -> Result<Delivery, NoAnswer> {
-    let (mut upload, mut receive) = (pin!(upload), pin!(receive));
     let mut uploading = true;
     std::future::poll_fn(|cx| {
         if uploading && let Poll::Ready(uploaded) = upload.as_mut().poll(cx) {

@@ -65,7 +65,7 @@ pub(super) async fn race(
         let other = second(step, out, &method, ask, first_endpoint.id(), facts);
         better(step, connection, one, other).await?
     };
-    let cluster = &step.target.cluster;
+    let cluster = step.target.cluster();
     if !is_over.get() && cluster.picker.wants_measures() {
         // It lost, and has taken at least this long.
         let now = Instant::now();
@@ -90,7 +90,7 @@ async fn second(
     let timer = Timer::new();
     timer.set(step.tries.policy().hedge_delay.unwrap_or_default());
     poll_fn(|cx| timer.poll_expired(cx)).await;
-    let cluster = &step.target.cluster;
+    let cluster = step.target.cluster();
     let mut tried = ask.tried.clone();
     tried.push(first);
     let ask = Ask {
@@ -149,7 +149,7 @@ async fn answer_of(
         Err(no_answer) => (Failure::of(*no_answer, reused).verdict(), None),
     };
     if let Some(verdict) = verdict {
-        step.target.cluster.judge(&endpoint, verdict, latency);
+        step.target.cluster().judge(&endpoint, verdict, latency);
     }
     answer
 }
@@ -167,7 +167,7 @@ async fn head_of(
     let worked = {
         let work = exchange(step, &mut of, out, method, &mut input, &mut head);
         let work = pin!(timer.within(work));
-        unless_down(&step.target.cluster, &endpoint, work).await
+        unless_down(step.target.cluster(), &endpoint, work).await
     };
     let worked = worked.ok_or(NoAnswer::EndpointDown)?;
     worked.map_err(|_| {
@@ -211,7 +211,7 @@ async fn exchange(
                 Ok(Parsed::Partial) => {}
                 Err(bad) => {
                     let endpoint = of.place.endpoint();
-                    endpoint.report(&step.target.cluster.name, "invalid response head", &bad);
+                    endpoint.report(&step.target.cluster().name, "invalid response head", &bad);
                     return Err(NoAnswer::Invalid);
                 }
             }
@@ -327,7 +327,7 @@ async fn deliver(
             ctx,
             step.target,
         ));
-        unless_down(&step.target.cluster, &endpoint, work).await
+        unless_down(step.target.cluster(), &endpoint, work).await
     };
     Ok(Answer {
         delivery: match delivered {

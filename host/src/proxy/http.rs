@@ -18,10 +18,8 @@ use crate::net::buffer::Buffer;
 use crate::net::stream::Stream;
 use crate::net::timer::Timer;
 use crate::observe::access;
-use crate::snapshot::{Action, Bound, HttpListener, Protocol, Route};
-use crate::upstream::Cluster;
+use crate::snapshot::{Action, Bound, HeldRoute, HttpListener, Protocol, Route};
 use futures_util::FutureExt;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
@@ -62,8 +60,8 @@ pub(super) struct Ended {
 #[derive(Debug, Default)]
 pub(super) struct Way {
     pub generation: u64,
-    pub route: Option<Arc<Route>>,
-    pub cluster: Option<Arc<Cluster>>,
+    pub route: Option<HeldRoute>,
+    pub target: Option<Target>,
 }
 
 /// Serves a connection until one side has had enough. An idle connection holds no buffer and no request state.
@@ -182,7 +180,7 @@ async fn serve_requests(connection: &mut Connection) -> (Next, Option<Buffer>) {
         };
         if http2::may_begin(&input)
             && http.http2.is_some()
-            && http2::is_preface(connection, http, &mut input).await
+            && Box::pin(http2::is_preface(connection, http, &mut input)).await
         {
             return (Next::Http2, Some(input));
         }
@@ -191,7 +189,8 @@ async fn serve_requests(connection: &mut Connection) -> (Next, Option<Buffer>) {
             Ok(false) => return (Next::Close, None),
             Err(stop) => {
                 let answer = Answer::plain(stop);
-                let ended = local_reply::send(connection, &mut ctx, answer, Next::Linger).await;
+                let sent = local_reply::send(connection, &mut ctx, answer, Next::Linger);
+                let ended = Box::pin(sent).await;
                 finish(
                     connection,
                     &Way {
@@ -272,22 +271,20 @@ async fn serve_request(
         Ok(target) => {
             // A response may stream for hours; it does not keep its generation alive.
             drop(bound);
-            match attempt::run(connection, input, &mut body, &mut ctx, &target).await {
+            let ran = attempt::run(connection, input, &mut body, &mut ctx, &target).await;
+            way.target = Some(target);
+            match ran {
                 Ok(ended) => ended,
                 Err(stop) => {
-                    reply(
-                        connection,
-                        input,
-                        &mut body,
-                        &mut ctx,
-                        &way,
-                        Answer::plain(stop),
-                    )
-                    .await
+                    let answer = Answer::plain(stop);
+                    Box::pin(reply(connection, input, &mut body, &mut ctx, &way, answer)).await
                 }
             }
         }
-        Err(answer) => reply(connection, input, &mut body, &mut ctx, &way, answer).await,
+        Err(answer) => {
+            let replied = reply(connection, input, &mut body, &mut ctx, &way, answer);
+            Box::pin(replied).await
+        }
     };
     finish(connection, &way, &ctx, ended);
     ended.next
@@ -311,17 +308,17 @@ fn plan(
     if let Some(answer) = acme_answer(ctx.exchange_mut()) {
         return Err(answer);
     }
-    let (matcher, route) = http
-        .routes
-        .find(ctx.exchange())
-        .ok_or(Answer::plain(Stop::NoRoute))?;
-    way.route = Some(route.clone());
+    let found = http.routes.position(ctx.exchange());
+    let found = found.and_then(|position| Some((position, http.routes.get(position)?)));
+    let (position, (matcher, route)) = found.ok_or(Answer::plain(Stop::NoRoute))?;
+    let held = bound.hold(position, route);
+    way.route = Some(held.clone());
     forwarded::apply(ctx.exchange_mut(), &http.trust_forwarded);
     ctx.filter_request(&route.filters)
         .map_err(|halt| halted(ctx, halt))?;
-    let cluster = match &route.action {
-        Action::Cluster(cluster) => cluster,
-        Action::Split(split) => split.draw(),
+    let drawn = match &route.action {
+        Action::Cluster(_) => None,
+        Action::Split(split) => Some(split.draw().clone()),
         Action::Redirect { target, status } => {
             return Err(local_reply::redirect(ctx, matcher, target, *status));
         }
@@ -331,21 +328,21 @@ fn plan(
             headers,
         } => return Err(local_reply::respond(ctx, matcher, *status, body, headers)),
     };
-    way.cluster = Some(cluster.clone());
-    let response = route.response_timeout.unwrap_or(cluster.response_timeout);
     let deadline = grpc::deadline(&ctx.exchange().request);
-    let timeouts = Timeouts {
-        deadline: deadline.map(|deadline| ctx.began + deadline),
-        response,
-        downstream_idle: bound.listener.idle_timeout,
-        tunnel: http.tunnel_timeout,
-    };
-    Ok(Target {
-        cluster: cluster.clone(),
-        route: route.clone(),
-        timeouts,
+    let mut target = Target {
+        route: held,
+        drawn,
+        timeouts: Timeouts {
+            deadline: deadline.map(|deadline| ctx.began + deadline),
+            response: Duration::ZERO,
+            downstream_idle: bound.listener.idle_timeout,
+            tunnel: http.tunnel_timeout,
+        },
         limits: http.limits,
-    })
+    };
+    let of_cluster = target.cluster().response_timeout;
+    target.timeouts.response = route.response_timeout.unwrap_or(of_cluster);
+    Ok(target)
 }
 
 /// The answer to a challenge by which a certificate authority looks whether a name is ours, on listeners without TLS.
@@ -415,7 +412,7 @@ fn finish(connection: &Connection, way: &Way, ctx: &RequestContext, ended: Ended
         return;
     }
     let exchange = ctx.exchange();
-    let route = way.route.as_deref();
+    let route = way.route.as_deref().map(|route| &**route);
     let filters = route
         .map(|route| filter_names(route, ctx))
         .unwrap_or_default();
@@ -427,9 +424,9 @@ fn finish(connection: &Connection, way: &Way, ctx: &RequestContext, ended: Ended
         listener: &connection.facts.listener,
         route: route.map(|route| &*route.name).unwrap_or_default(),
         cluster: way
-            .cluster
+            .target
             .as_ref()
-            .map(|cluster| &*cluster.name)
+            .map(|target| &*target.cluster().name)
             .unwrap_or_default(),
         endpoint: ctx
             .endpoint

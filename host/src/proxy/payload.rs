@@ -14,7 +14,6 @@ use crate::net::timer::Timer;
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::pin;
-use std::sync::atomic::Ordering;
 use std::task::Poll;
 use tokio::net::TcpStream;
 
@@ -88,7 +87,8 @@ pub(super) async fn body(
             && let (Some(from), Some(to)) = (upstream.as_tcp(), downstream.as_tcp())
             && let Ok(splicer) = Splicer::take()
         {
-            splice(from, to, watched, timer, reader, ctx, target, splicer).await?;
+            let spliced = splice(from, to, watched, timer, reader, ctx, target, splicer);
+            Box::pin(spliced).await?;
             continue;
         }
         if let Some(encoder) = &mut encoder {
@@ -188,10 +188,7 @@ async fn splice(
             Ok(Err(_)) | Err(_) => return Err(Outcome::DownstreamAborted),
         }
         reader.passed(count);
-        ctx.exchange()
-            .connection
-            .upstream_bytes
-            .fetch_add(count, Ordering::Relaxed);
+        ctx.exchange().connection.count_sent(count);
     }
     splicer.give_back();
     Ok(())

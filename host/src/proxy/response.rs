@@ -125,7 +125,7 @@ pub(super) async fn receive(
         if !response.is_interim() {
             let status = response.status();
             let latency = tries.latency(ctx.timers.response_head);
-            ctx.judge_answer(&target.cluster, status, latency);
+            ctx.judge_answer(target.cluster(), status, latency);
             if tries.takes_another_for(status) {
                 return Err(NoAnswer::Status);
             }
@@ -142,7 +142,7 @@ pub(super) async fn receive(
             .await;
         }
         if ctx.exchange().request.version() == Version::Http11 {
-            send_interim(downstream, ctx, target).await?;
+            Box::pin(send_interim(downstream, ctx, target)).await?;
         }
         ctx.exchange_mut().response.clear();
     }
@@ -175,7 +175,7 @@ async fn read_head(
                 Ok(Parsed::Partial) => {}
                 Err(bad) => {
                     if let Some(endpoint) = &ctx.endpoint {
-                        endpoint.report(&target.cluster.name, "invalid response head", &bad);
+                        endpoint.report(&target.cluster().name, "invalid response head", &bad);
                     }
                     return Err(NoAnswer::Invalid);
                 }
@@ -190,7 +190,7 @@ async fn read_head(
             // Of a translation: what came is no message that HTTP/1.1 could carry.
             Ok(Some(Err(error))) if error.kind() == std::io::ErrorKind::InvalidData => {
                 if let Some(endpoint) = &ctx.endpoint {
-                    endpoint.report(&target.cluster.name, "invalid response", &error);
+                    endpoint.report(&target.cluster().name, "invalid response", &error);
                 }
                 return Err(NoAnswer::Invalid);
             }
@@ -262,37 +262,23 @@ pub(super) async fn deliver(
     target: &Target,
 ) -> Result<Delivery, NoAnswer> {
     if ctx.exchange().response.status() == 101 {
-        return switch(downstream, register.timer(), input, ctx, target).await;
+        return Box::pin(switch(downstream, register.timer(), input, ctx, target)).await;
     }
     let upstream_body = ctx.exchange().response.body();
     let upstream_persists = ctx.exchange().response.keep_alive();
     ctx.exchange_mut().has_response = true;
-    ctx.settle_affinity(&target.cluster);
+    ctx.settle_affinity(target.cluster());
     let mut replaced = Body::new();
     match ctx.filter_response(&target.route.filters, &mut replaced) {
         Passed::Kept => {}
         Passed::Replaced => {
             let status = ctx.exchange().response.status();
-            return replace(
-                downstream,
-                register,
-                &replaced,
-                ctx,
-                target,
-                Stop::FilterReply { status },
-            )
-            .await;
+            let stop = Stop::FilterReply { status };
+            return Box::pin(replace(downstream, register, &replaced, ctx, target, stop)).await;
         }
         Passed::Faulted => {
-            return replace(
-                downstream,
-                register,
-                &replaced,
-                ctx,
-                target,
-                Stop::FilterFault,
-            )
-            .await;
+            let stop = Stop::FilterFault;
+            return Box::pin(replace(downstream, register, &replaced, ctx, target, stop)).await;
         }
         Passed::Close => return Err(NoAnswer::FilterClosed),
     }

@@ -131,14 +131,23 @@ impl<T> RouteTable<T> {
 
     /// The first route in file order whose conditions hold.
     pub fn find(&self, request: &impl RouteRequest) -> Option<(&RouteMatch, &T)> {
+        self.get(self.position(request)?)
+    }
+
+    /// The route at a position, from 0 in file order.
+    pub fn get(&self, position: usize) -> Option<(&RouteMatch, &T)> {
+        let (matcher, target) = self.routes.get(position)?;
+        Some((matcher, target))
+    }
+
+    /// The position of the first route in file order whose conditions hold.
+    pub fn position(&self, request: &impl RouteRequest) -> Option<usize> {
         let mut best = u32::MAX;
         if let Some(index) = self.by_host.get(request.host()) {
             self.first(index, request, &mut best);
         }
         self.first(&self.any_host, request, &mut best);
-        self.routes
-            .get(best as usize)
-            .map(|(matcher, target)| (matcher, target))
+        (best != u32::MAX).then_some(best as usize)
     }
 
     /// Lowers `best` to the first matching position of `index` that lies before it.

@@ -23,6 +23,8 @@ use crate::route::RouteTable;
 use crate::tls;
 use crate::upstream::Cluster;
 use ipnet::IpNet;
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
@@ -49,6 +51,32 @@ impl Drop for Snapshot {
 pub struct Bound {
     pub snapshot: Arc<Snapshot>,
     pub listener: Arc<Listener>,
+    /// By position in the table of routes, as they are asked for.
+    routes: RefCell<Vec<Option<HeldRoute>>>,
+}
+
+/// A route as a worker's requests hold it, which may outlive their generation: counted by the worker itself, so that no request writes to
+/// memory that all workers share.
+pub type HeldRoute = Rc<Arc<Route>>;
+
+impl Bound {
+    pub fn new(snapshot: Arc<Snapshot>, listener: Arc<Listener>) -> Bound {
+        Bound {
+            snapshot,
+            listener,
+            routes: RefCell::default(),
+        }
+    }
+
+    /// The route, which is at this position, for a request to hold.
+    pub fn hold(&self, position: usize, route: &Arc<Route>) -> HeldRoute {
+        let mut routes = self.routes.borrow_mut();
+        if routes.len() <= position {
+            routes.resize(position + 1, None);
+        }
+        let held = routes[position].get_or_insert_with(|| Rc::new(route.clone()));
+        held.clone()
+    }
 }
 
 /// Which listening socket: its address, and whose it is where the system chooses the port, so that several may ask for that.

@@ -75,9 +75,9 @@ def head(workers: int) -> str:
     return f'process {{ workers {workers}; log level="warn" }}'
 
 
-def cluster(name: str, endpoints: list[str], balancer: str = "round-robin") -> str:
+def cluster(name: str, endpoints: list[str], balancer: str = "round-robin", settings: str = "") -> str:
     lines = "\n".join(f'    endpoint "{endpoint}"' for endpoint in endpoints)
-    return f'cluster "{name}" {{\n    balancer "{balancer}"\n    timeouts idle="600s"\n{lines}\n}}\n'
+    return f'cluster "{name}" {{\n    balancer "{balancer}" {settings}\n    timeouts idle="600s"\n{lines}\n}}\n'
 
 
 def called_component() -> Path:

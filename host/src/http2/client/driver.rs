@@ -2,9 +2,11 @@
 
 use super::guard::Guarded;
 use super::shared::Shared;
+use crate::http2::wire::Wire;
 use crate::net::timer::Timer;
 use bytes::Bytes;
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -18,11 +20,13 @@ type H2Connection = h2::client::Connection<Guarded, Bytes>;
 /// Drives `connection` until it has ended: the peer closed it, it broke, or nobody can open streams on it any more and the last one is gone.
 pub(super) async fn drive(
     connection: H2Connection,
+    wire: Rc<Wire>,
     shared: Rc<Shared>,
     held: impl Sized + 'static,
 ) {
     let mut driver = Driver {
         connection,
+        wire,
         shared: Rc::clone(&shared),
         closing: None,
     };
@@ -37,13 +41,14 @@ pub(super) async fn drive(
 
 struct Driver {
     connection: H2Connection,
+    wire: Rc<Wire>,
     shared: Rc<Shared>,
     /// Set while there is nothing left to do but to close.
     closing: Option<Timer>,
 }
 
 impl Future for Driver {
-    type Output = Result<(), h2::Error>;
+    type Output = io::Result<()>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let driver = self.get_mut();
@@ -52,8 +57,11 @@ impl Future for Driver {
         let ended = Pin::new(&mut driver.connection).poll(cx);
         driver.shared.note_settings();
         match ended {
-            Poll::Ready(ended) => Poll::Ready(ended),
-            Poll::Pending => driver.poll_closing(cx).map(Ok),
+            Poll::Ready(ended) => Poll::Ready(ended.map_err(io::Error::other)),
+            Poll::Pending => match driver.wire.poll_send(cx) {
+                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                Poll::Ready(Ok(())) | Poll::Pending => driver.poll_closing(cx).map(Ok),
+            },
         }
     }
 }

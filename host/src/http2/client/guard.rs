@@ -3,7 +3,7 @@
 //! Only the nine bytes in front of each frame are looked at (RFC 9113 section 4.1). What flow control or the `h2` crate bounds already is
 //! left to them: data, small data frames, continuations, promises.
 
-use crate::net::stream::Stream;
+use crate::http2::wire::Wire;
 use crate::net::timer::coarse_now;
 use std::cell::Cell;
 use std::io;
@@ -67,7 +67,7 @@ impl Credit {
 /// The stream below an `h2` connection.
 #[derive(Debug)]
 pub(super) struct Guarded {
-    stream: Stream,
+    wire: Rc<Wire>,
     credit: Rc<Credit>,
     header: [u8; 9],
     header_len: usize,
@@ -78,9 +78,9 @@ pub(super) struct Guarded {
 }
 
 impl Guarded {
-    pub(super) fn new(stream: Stream, credit: Rc<Credit>) -> Guarded {
+    pub(super) fn new(wire: Rc<Wire>, credit: Rc<Credit>) -> Guarded {
         Guarded {
-            stream,
+            wire,
             credit,
             header: [0; 9],
             header_len: 0,
@@ -157,7 +157,7 @@ impl AsyncRead for Guarded {
     ) -> Poll<io::Result<()>> {
         let guarded = self.get_mut();
         let before = into.filled().len();
-        std::task::ready!(Pin::new(&mut guarded.stream).poll_read(cx, into))?;
+        std::task::ready!(guarded.wire.poll_read(cx, into))?;
         Poll::Ready(guarded.look(&into.filled()[before..]))
     }
 }
@@ -168,7 +168,7 @@ impl AsyncWrite for Guarded {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write(cx, bytes)
+        self.wire.poll_write(cx, &[io::IoSlice::new(bytes)])
     }
 
     fn poll_write_vectored(
@@ -176,25 +176,26 @@ impl AsyncWrite for Guarded {
         cx: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, parts)
+        self.wire.poll_write(cx, parts)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        true
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+        self.wire.poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+        self.wire.poll_shutdown(cx)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::stream::Stream;
 
     /// A guard over a stream that nobody uses.
     fn guarded(heads: usize) -> Guarded {
@@ -203,7 +204,7 @@ mod tests {
         let stream = tokio::net::UnixStream::from_std(one).expect("within a runtime");
         let credit = Credit::new();
         credit.heads.set(heads);
-        Guarded::new(Stream::Unix(stream), Rc::new(credit))
+        Guarded::new(Wire::new(Stream::Unix(stream)), Rc::new(credit))
     }
 
     fn frame(kind: u8, payload_len: usize) -> Vec<u8> {

@@ -79,6 +79,7 @@ async fn a_mebibyte_passes_both_ways_in_each_framing() {
                     .write_all(if chunked { b"0\r\n\r\n" } else { b"" })
                     .await
                     .expect("is taken");
+                stream.flush().await.expect("is taken");
             })
             .await;
             let mut client = served.client().await;
