@@ -236,6 +236,27 @@ impl Fields {
         }
     }
 
+    /// As [`Fields::set`], for a line that was found to be valid and editable before.
+    pub(crate) fn set_checked(&mut self, name: &[u8], value: &[u8]) -> Result<(), BadField> {
+        self.check_room(name, value)?;
+        self.remove_lines(name);
+        self.push(name, value);
+        Ok(())
+    }
+
+    /// As [`Fields::append`], likewise.
+    pub(crate) fn append_checked(&mut self, name: &[u8], value: &[u8]) -> Result<(), BadField> {
+        self.check_room(name, value)?;
+        self.push(name, value);
+        Ok(())
+    }
+
+    fn check_room(&self, name: &[u8], value: &[u8]) -> Result<(), BadField> {
+        debug_assert!(valid_name(name) && is_editable(name) && valid_value(value));
+        let has_room = self.has_room_for(name.len() + value.len() + 4);
+        has_room.then_some(()).ok_or(BadField::TooLarge)
+    }
+
     /// Adds a line of a name that is known to be valid and editable, whose value `write` appends; what that appends is known to be valid. A
     /// section that has no room for `room` bytes of it is left as it is.
     pub(crate) fn put(

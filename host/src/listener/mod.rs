@@ -118,7 +118,11 @@ fn begin(stream: Stream, peer: Address, local: Option<SocketAddr>, connections: 
         match &bound.listener.protocol {
             // Without the state that connections of the other protocol would need: most of those that are open are idle HTTP connections.
             Protocol::Http(_) => {
-                tokio::task::spawn_local(serve_http(stream, admitted, slot, register.clone()))
+                let connection = Connection::new(stream, admitted.facts.clone(), register.clone());
+                tokio::task::spawn_local(proxy::http::serve_connection(
+                    connection,
+                    (admitted, slot),
+                ))
             }
             Protocol::Tcp(_) => {
                 tokio::task::spawn_local(serve(stream, admitted, slot, bound, register.clone()))
@@ -136,28 +140,17 @@ async fn serve(
     bound: Rc<Bound>,
     register: Rc<Registration>,
 ) {
+    let connection = Connection::new(stream, admitted.facts.clone(), register);
     match &bound.listener.protocol {
         Protocol::Http(_) => {
             drop(bound);
-            serve_http(stream, admitted, slot, register).await;
+            proxy::http::serve_connection(connection, (admitted, slot)).await;
         }
         Protocol::Tcp(_) => {
-            let connection = Connection::new(stream, admitted.facts.clone(), register);
             let _end = (admitted, slot);
             proxy::tcp::serve_connection(connection, bound).await;
         }
     }
-}
-
-async fn serve_http(
-    stream: Stream,
-    admitted: Admitted,
-    slot: ConnectionSlot,
-    register: Rc<Registration>,
-) {
-    let connection = Connection::new(stream, admitted.facts.clone(), register);
-    let _end = (admitted, slot);
-    proxy::http::serve_connection(connection).await;
 }
 
 /// A connection that the network filters have let pass. It keeps those that it was accepted with, and nothing else of its generation, and

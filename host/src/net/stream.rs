@@ -266,7 +266,7 @@ impl WriteHalf<'_> {
         std::future::poll_fn(|cx| self.poll_send_all(cx, bytes, &mut sent)).await
     }
 
-    /// As [`WriteHalf::send`], after the other tasks of this [turn](super::turn).
+    /// As [`WriteHalf::send`], after the other tasks of this turn of the event loop.
     ///
     /// # Errors
     /// The stream's.

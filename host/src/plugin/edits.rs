@@ -15,7 +15,11 @@ const PRIORITY_MAX: i16 = 2047;
 
 /// The edits of one answer in their flat form, wholly checked when the answer came.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Edits(Vec<u8>);
+pub struct Edits {
+    flat: Vec<u8>,
+    /// There is one that is applied before the others: a target or a status.
+    has_first: bool,
+}
 
 /// One edit. Names are valid header names in any case; values are valid header values without outer blanks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,11 +74,11 @@ impl Phase {
 
 impl Edits {
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.flat.is_empty()
     }
 
     pub fn iter(&self) -> impl Iterator<Item = Edit<'_>> {
-        let mut rest = self.0.as_slice();
+        let mut rest = self.flat.as_slice();
         std::iter::from_fn(move || {
             if rest.is_empty() {
                 return None;
@@ -83,6 +87,11 @@ impl Edits {
             rest = behind;
             Some(edit)
         })
+    }
+
+    /// Where those are that are applied before the others.
+    fn first(&self) -> impl Iterator<Item = Edit<'_>> {
+        self.has_first.then(|| self.iter()).into_iter().flatten()
     }
 
     /// Applies the edits to the request, all or none.
@@ -94,7 +103,7 @@ impl Edits {
         if self.is_empty() {
             return Ok(());
         }
-        for edit in self.iter() {
+        for edit in self.first() {
             if let Edit::Target(target) = edit {
                 let bad = |_| Fault::bad_output("the new request target cannot be forwarded");
                 exchange.request.set_target(target).map_err(bad)?;
@@ -116,7 +125,7 @@ impl Edits {
     /// A [`FaultKind::BadOutput`](super::FaultKind::BadOutput) when the new status does not go with the body, or the head grows beyond what
     /// the host carries; only the latter leaves the edits before it in place.
     pub fn apply_response(&self, exchange: &mut Exchange) -> Result<(), Fault> {
-        for edit in self.iter() {
+        for edit in self.first() {
             if let Edit::Status(status) = edit {
                 apply_status(status, exchange)?;
             }
@@ -147,7 +156,10 @@ impl Edits {
                 .map_err(|why| Fault::bad_output(format!("edit {}: {why}", seen.edits)))?;
             rest = behind;
         }
-        Ok(Edits(bytes))
+        Ok(Edits {
+            has_first: seen.target || seen.status,
+            flat: bytes,
+        })
     }
 }
 
@@ -335,8 +347,8 @@ fn apply_status(status: u16, exchange: &mut Exchange) -> Result<(), Fault> {
 
 fn apply_to_fields(edit: Edit<'_>, fields: &mut Fields) -> Result<(), Fault> {
     let result = match edit {
-        Edit::Set { name, value } => fields.set(name, value),
-        Edit::Append { name, value } => fields.append(name, value),
+        Edit::Set { name, value } => fields.set_checked(name, value),
+        Edit::Append { name, value } => fields.append_checked(name, value),
         Edit::SetIfAbsent { name, value } => fields.set_if_absent(name, value).map(|_| ()),
         Edit::Remove { name } => {
             fields.remove(name);

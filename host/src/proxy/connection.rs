@@ -9,7 +9,7 @@ use crate::net::timer::Timer;
 use crate::snapshot::Bound;
 use slab::Slab;
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
@@ -110,42 +110,37 @@ impl Connection {
 pub struct Connections {
     current: RefCell<Rc<Bound>>,
     /// Bounded by the listener's `connections-max`, and the streams that each of these may have.
-    handles: RefCell<Slab<Rc<Handle>>>,
+    registrations: RefCell<Slab<Weak<Registration>>>,
     draining: Cell<bool>,
     emptied: Notify,
 }
 
-/// What a drain needs of a connection.
-struct Handle {
+/// A connection's place in the register, with what a drain needs of it; leaves when dropped.
+pub struct Registration {
+    connections: Rc<Connections>,
+    key: usize,
     timer: Timer,
     /// It waits, and looks whether it is to be drained when its timer is let expire.
     idle: Cell<bool>,
     task: Cell<Option<AbortHandle>>,
 }
 
-impl std::fmt::Debug for Handle {
+impl std::fmt::Debug for Registration {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
-            .debug_struct("Handle")
+            .debug_struct("Registration")
+            .field("key", &self.key)
             .field("timer", &self.timer)
             .field("idle", &self.idle)
             .finish_non_exhaustive()
     }
 }
 
-/// A connection's place in the register; leaves when dropped.
-#[derive(Debug)]
-pub struct Registration {
-    connections: Rc<Connections>,
-    handle: Rc<Handle>,
-    key: usize,
-}
-
 impl Connections {
     pub fn new(current: Rc<Bound>) -> Rc<Connections> {
         Rc::new(Connections {
             current: RefCell::new(current),
-            handles: RefCell::default(),
+            registrations: RefCell::default(),
             draining: Cell::new(false),
             emptied: Notify::new(),
         })
@@ -163,41 +158,48 @@ impl Connections {
 
     /// Registers a new connection.
     pub fn register(self: &Rc<Self>) -> Rc<Registration> {
-        let handle = Rc::new(Handle {
+        let mut registrations = self.registrations.borrow_mut();
+        let place = registrations.vacant_entry();
+        let registration = Rc::new(Registration {
+            connections: self.clone(),
+            key: place.key(),
             timer: Timer::new(),
             idle: Cell::new(false),
             task: Cell::new(None),
         });
-        let key = self.handles.borrow_mut().insert(handle.clone());
-        Rc::new(Registration {
-            connections: self.clone(),
-            handle,
-            key,
-        })
+        place.insert(Rc::downgrade(&registration));
+        registration
     }
 
     /// Closes idle connections now and the others after the exchange they are in.
     pub fn drain(&self) {
         self.draining.set(true);
-        for (_, handle) in self.handles.borrow().iter() {
-            if handle.idle.get() {
-                handle.timer.expire_now();
+        for registration in self.all() {
+            if registration.idle.get() {
+                registration.timer.expire_now();
             }
         }
     }
 
     /// Ends every connection at once, whatever it does.
     pub fn close_all(&self) {
-        for (_, handle) in self.handles.borrow().iter() {
-            if let Some(task) = handle.task.take() {
+        for registration in self.all() {
+            if let Some(task) = registration.task.take() {
                 task.abort();
             }
         }
     }
 
+    fn all(&self) -> Vec<Rc<Registration>> {
+        let registrations = self.registrations.borrow();
+        let all = registrations.iter();
+        all.filter_map(|(_, registration)| registration.upgrade())
+            .collect()
+    }
+
     /// Connections open now.
     pub fn count(&self) -> usize {
-        self.handles.borrow().len()
+        self.registrations.borrow().len()
     }
 
     /// Until no connection is left.
@@ -211,7 +213,7 @@ impl Connections {
 impl Registration {
     /// The connection's timer.
     pub fn timer(&self) -> &Timer {
-        &self.handle.timer
+        &self.timer
     }
 
     /// A place for one more, in the same register.
@@ -231,20 +233,20 @@ impl Registration {
 
     /// Lets [`Connections::close_all`] end the connection's task.
     pub fn set_task(&self, task: AbortHandle) {
-        self.handle.task.set(Some(task));
+        self.task.set(Some(task));
     }
 
     /// Says whether the connection is between requests.
     pub fn set_idle(&self, idle: bool) {
-        self.handle.idle.set(idle);
+        self.idle.set(idle);
     }
 }
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        let mut handles = self.connections.handles.borrow_mut();
-        handles.remove(self.key);
-        if handles.is_empty() {
+        let mut registrations = self.connections.registrations.borrow_mut();
+        registrations.remove(self.key);
+        if registrations.is_empty() {
             self.connections.emptied.notify_waiters();
             self.connections.emptied.notify_one();
         }

@@ -21,6 +21,7 @@ use crate::observe::access;
 use crate::snapshot::{Action, Bound, HeldRoute, HttpListener, Protocol, Route};
 use futures_util::FutureExt;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 
@@ -64,8 +65,8 @@ pub(super) struct Way {
     pub target: Option<Target>,
 }
 
-/// Serves a connection until one side has had enough. An idle connection holds no buffer and no request state.
-pub async fn serve_connection(mut connection: Connection) {
+/// Serves a connection until one side has had enough. An idle connection holds no buffer and no request state. `_held` is kept until then.
+pub async fn serve_connection(mut connection: Connection, _held: impl Sized) {
     if http2::is_agreed(&connection) {
         return Box::pin(http2::serve_connection(connection)).await;
     }
@@ -155,9 +156,12 @@ async fn wait_for_request(connection: &Connection) -> bool {
 /// False when the connection has failed, none when nothing came in time.
 async fn becomes_readable(connection: &Connection, patience: Duration) -> Option<bool> {
     connection.timer().set(patience);
-    let readable = connection.stream.readable();
-    let readable = connection.timer().within(readable).await.ok()?;
-    Some(readable.is_ok())
+    // By hand, since this is what an idle connection consists of.
+    std::future::poll_fn(|cx| match connection.stream.poll_readable(cx) {
+        Poll::Ready(readable) => Poll::Ready(Some(readable.is_ok())),
+        Poll::Pending => connection.timer().poll_expired(cx).map(|()| None),
+    })
+    .await
 }
 
 /// Serves requests, pipelined ones in order, until none has begun to arrive.
