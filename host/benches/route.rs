@@ -1,7 +1,7 @@
 //! What finding the route of a request costs, by the number of routes and by their form.
 //!
-//! Where exact hosts and paths or prefixes tell the routes apart, the number should not matter; wildcard hosts and segments are tried
-//! one by one, so those rows grow with it. What is asked for is always the last route in the file, or none.
+//! Where hosts, with or without a wildcard, or what paths begin with tell the routes apart, the number should not matter. What is asked for
+//! is always the last route in the file, or none.
 
 mod common;
 

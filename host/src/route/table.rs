@@ -1,10 +1,13 @@
 //! The ordered, compiled set of routes of a listener: the first that matches in file order wins.
 //!
-//! Linear order is kept, but candidates are found by index: routes whose host and first path pattern are literal sit in hash maps, so the
-//! cost does not grow with the number of routes of other hosts and paths; only wildcard, segment and regex routes are tried one by one.
+//! Linear order is kept, but candidates are found by index: by host or what stands behind its wildcard, and there by path or by what a path
+//! must begin with. So the cost grows neither with the routes of other hosts nor with those of other paths. What is tried one by one are
+//! the routes of a host that begin alike, or with nothing literal: regular expressions, `/{tenant}/…`.
 
 use super::pattern::{host_matches, path_matches};
-use crate::config::{ClientCertificateMatch, HeaderMatch, HostPattern, PathPattern, RouteMatch};
+use crate::config::{
+    ClientCertificateMatch, HeaderMatch, HostPattern, PathPattern, RouteMatch, Segment,
+};
 use std::collections::HashMap;
 
 /// What routing reads of a request.
@@ -73,15 +76,52 @@ pub fn matched_path<'m>(matcher: &'m RouteMatch, path: &str) -> Option<&'m PathP
         .find(|pattern| path_matches(pattern, path))
 }
 
-/// Positions of routes, in file order, by what a request must have to reach them.
+/// By text, and the lengths of all the texts.
+#[derive(Debug)]
+struct ByText<V> {
+    values: HashMap<String, V>,
+    lengths: Vec<usize>,
+}
+
+impl<V> Default for ByText<V> {
+    fn default() -> Self {
+        ByText {
+            values: HashMap::new(),
+            lengths: Vec::new(),
+        }
+    }
+}
+
+impl<V: Default> ByText<V> {
+    fn entry(&mut self, text: &str) -> &mut V {
+        if let Err(place) = self.lengths.binary_search(&text.len()) {
+            self.lengths.insert(place, text.len());
+        }
+        self.values.entry(text.to_owned()).or_default()
+    }
+
+    /// The values of all texts that `path` begins with.
+    fn beginning<'a>(&'a self, path: &'a str) -> impl Iterator<Item = &'a V> {
+        self.lengths
+            .iter()
+            .filter_map(|&length| self.values.get(path.get(..length)?))
+    }
+
+    /// The values of all texts that `host` ends with, and is longer than.
+    fn ending<'a>(&'a self, host: &'a str) -> impl Iterator<Item = &'a V> {
+        self.lengths
+            .iter()
+            .take_while(|&&length| length < host.len())
+            .filter_map(|&length| self.values.get(host.get(host.len() - length..)?))
+    }
+}
+
+/// Positions of routes, in file order, by what the path of a request must be or begin with.
 #[derive(Debug, Default)]
 struct Index {
-    /// By exact path.
     exact: HashMap<String, Vec<u32>>,
-    /// By literal prefix up to and including its last `/`, of the lengths in `prefix_lengths`.
-    prefixes: HashMap<String, Vec<u32>>,
-    prefix_lengths: Vec<usize>,
-    /// Everything else.
+    prefixes: ByText<Vec<u32>>,
+    /// Those that any path may reach.
     others: Vec<u32>,
 }
 
@@ -90,6 +130,8 @@ struct Index {
 pub struct RouteTable<T> {
     routes: Vec<(RouteMatch, T)>,
     by_host: HashMap<String, Index>,
+    /// By what stands behind the wildcard.
+    by_suffix: ByText<Index>,
     any_host: Index,
 }
 
@@ -99,33 +141,26 @@ impl<T> RouteTable<T> {
         let mut table = RouteTable {
             routes: Vec::new(),
             by_host: HashMap::new(),
+            by_suffix: ByText::default(),
             any_host: Index::default(),
         };
         for (position, (matcher, _)) in routes.iter().enumerate() {
             table.index(position as u32, matcher);
         }
         table.routes = routes;
-        table.by_host.values_mut().for_each(Index::finish);
-        table.any_host.finish();
         table
     }
 
     fn index(&mut self, position: u32, matcher: &RouteMatch) {
-        let literal_hosts = !matcher.hosts.is_empty()
-            && matcher
-                .hosts
-                .iter()
-                .all(|host| matches!(host, HostPattern::Exact(_)));
-        if !literal_hosts {
+        if matcher.hosts.is_empty() {
             return self.any_host.add(position, matcher);
         }
         for host in &matcher.hosts {
-            if let HostPattern::Exact(name) = host {
-                self.by_host
-                    .entry(name.clone())
-                    .or_default()
-                    .add(position, matcher);
+            match host {
+                HostPattern::Exact(name) => self.by_host.entry(name.clone()).or_default(),
+                HostPattern::Suffix(suffix) => self.by_suffix.entry(suffix),
             }
+            .add(position, matcher);
         }
     }
 
@@ -146,6 +181,9 @@ impl<T> RouteTable<T> {
         if let Some(index) = self.by_host.get(request.host()) {
             self.first(index, request, &mut best);
         }
+        for index in self.by_suffix.ending(request.host()) {
+            self.first(index, request, &mut best);
+        }
         self.first(&self.any_host, request, &mut best);
         (best != u32::MAX).then_some(best as usize)
     }
@@ -156,13 +194,8 @@ impl<T> RouteTable<T> {
         if let Some(positions) = index.exact.get(path) {
             self.first_of(positions, request, best);
         }
-        for &length in &index.prefix_lengths {
-            if let Some(positions) = path
-                .get(..length)
-                .and_then(|prefix| index.prefixes.get(prefix))
-            {
-                self.first_of(positions, request, best);
-            }
+        for positions in index.prefixes.beginning(path) {
+            self.first_of(positions, request, best);
         }
         self.first_of(&index.others, request, best);
     }
@@ -187,35 +220,48 @@ impl<T> RouteTable<T> {
 
 impl Index {
     fn add(&mut self, position: u32, matcher: &RouteMatch) {
-        let only = if let [path] = matcher.paths.as_slice() {
-            Some(&path.value)
-        } else {
-            None
-        };
-        match only {
-            Some(PathPattern::Exact(path)) => {
-                self.exact.entry(path.clone()).or_default().push(position)
+        if matcher.paths.is_empty() {
+            return push(&mut self.others, position);
+        }
+        for path in &matcher.paths {
+            match &path.value {
+                PathPattern::Exact(path) => {
+                    push(self.exact.entry(path.clone()).or_default(), position)
+                }
+                PathPattern::Prefix(prefix) => push(self.prefixes.entry(prefix), position),
+                PathPattern::Segments { segments, .. } => {
+                    push(self.prefixes.entry(&literal_beginning(segments)), position)
+                }
+                PathPattern::Regex(_) => push(&mut self.others, position),
             }
-            Some(PathPattern::Prefix(prefix)) => self
-                .prefixes
-                .entry(prefix.clone())
-                .or_default()
-                .push(position),
-            _ => self.others.push(position),
         }
     }
+}
 
-    fn finish(&mut self) {
-        self.prefix_lengths = self.prefixes.keys().map(|prefix| prefix.len()).collect();
-        self.prefix_lengths.sort_unstable();
-        self.prefix_lengths.dedup();
+/// Adds a position that is there at most once so far, as the last one.
+fn push(positions: &mut Vec<u32>, position: u32) {
+    if positions.last() != Some(&position) {
+        positions.push(position);
     }
+}
+
+/// What stands before the first named segment; every path that matches begins with it.
+fn literal_beginning(segments: &[Segment]) -> String {
+    let mut beginning = String::new();
+    for segment in segments {
+        beginning.push('/');
+        match segment {
+            Segment::Literal(literal) => beginning.push_str(literal),
+            Segment::Capture(_) => break,
+        }
+    }
+    beginning
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Place, Spanned};
+    use crate::config::{PathRegex, Place, Spanned};
 
     struct Request {
         method: &'static str,
@@ -254,6 +300,20 @@ mod tests {
     }
 
     fn path_pattern(text: &str) -> PathPattern {
+        if let Some(regex) = text.strip_prefix('~') {
+            return PathPattern::Regex(PathRegex::new(regex).expect("it compiles"));
+        }
+        if text.contains('{') {
+            let (text, rest) = text
+                .strip_suffix("/*")
+                .map_or((text, false), |text| (text, true));
+            let segment = |part: &str| match part.strip_prefix('{') {
+                Some(name) => Segment::Capture(name.trim_end_matches('}').to_owned()),
+                None => Segment::Literal(part.to_owned()),
+            };
+            let segments = text.split('/').skip(1).map(segment).collect();
+            return PathPattern::Segments { segments, rest };
+        }
         text.strip_suffix('*')
             .map_or(PathPattern::Exact(text.to_owned()), |prefix| {
                 PathPattern::Prefix(prefix.to_owned())
@@ -361,13 +421,24 @@ mod tests {
     #[test]
     fn agrees_with_a_naive_matcher() {
         fastrand::seed(7);
-        let hosts = ["", "a.test", "b.test", "*.test", "a.b.test"];
-        let paths = ["", "/", "/a", "/a/*", "/a/b", "/a/b/*", "/a*", "/*"];
+        let hosts = ["", "a.test", "b.test", "*.test", "*.b.test", "a.b.test"];
+        let paths = [
+            "", "/", "/a", "/a/*", "/a/b", "/a/b/*", "/a*", "/*", "/a/{x}", "/{x}/b", "/a/{x}/*",
+            "~b$",
+        ];
         let methods = ["", "GET", "POST"];
         let pick = |of: &[&'static str]| of[fastrand::usize(..of.len())];
         for _ in 0..300 {
             let matchers: Vec<RouteMatch> = (0..12)
-                .map(|_| matcher(pick(&hosts), pick(&paths), pick(&methods), None))
+                .map(|_| {
+                    let mut one = matcher(pick(&hosts), pick(&paths), pick(&methods), None);
+                    if fastrand::bool() {
+                        let other = matcher(pick(&hosts[1..]), pick(&paths[1..]), "", None);
+                        one.hosts.extend(other.hosts);
+                        one.paths.extend(other.paths);
+                    }
+                    one
+                })
                 .collect();
             let table = RouteTable::new(
                 matchers
