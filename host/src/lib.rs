@@ -65,5 +65,6 @@ pub mod proxy_protocol;
 pub mod route;
 pub mod scaffold;
 pub mod snapshot;
+pub mod store;
 pub mod tls;
 pub mod upstream;
