@@ -19,9 +19,11 @@
 //! ```
 
 mod apply;
+pub(crate) mod capabilities;
 mod exchange;
 mod guard;
 mod samples;
+mod store;
 
 use std::cell::RefCell;
 use std::fmt;
@@ -30,12 +32,16 @@ pub use exchange::{Exchange, Headers, Response};
 pub use guard::holds as guard_holds;
 pub use samples::samples;
 
+use capabilities::FakeMetric;
+use store::FakeStores;
+
 use crate::http::{self, HttpFilter};
 use crate::log::Level;
 use crate::measures::Measure;
 use crate::network::{self, Accepted, NetworkFilter};
 use crate::random::Generator;
 use crate::settings::Errors;
+use crate::store::StoreError;
 
 use crate::verdict::{Reply, Verdict};
 use crate::{Field, Plan};
@@ -162,6 +168,12 @@ pub struct Host {
     pub loads: Vec<u32>,
     /// What [`measures::read`](crate::measures::read) answers, by endpoint; beyond its end there is no endpoint.
     pub measures: Vec<Measure>,
+    /// The stores that the plugin is granted; one called `store` unless a test says otherwise.
+    pub stores: Vec<String>,
+    /// What every store answers instead of doing anything, if set: how does the plugin take a full one?
+    pub store_error: Option<StoreError>,
+    kept: FakeStores,
+    metrics: Vec<FakeMetric>,
     generator: Generator,
 }
 
@@ -211,6 +223,10 @@ thread_local! {
         wall: 0,
         loads: Vec::new(),
         measures: Vec::new(),
+        stores: vec!["store".to_owned()],
+        store_error: None,
+        kept: FakeStores::default(),
+        metrics: Vec::new(),
         generator: Generator::seeded(1),
     });
 }
