@@ -1,7 +1,7 @@
 //! `tollgate plugin`.
 
 use super::{refuse, say};
-use crate::plugin::inspect;
+use crate::plugin::{grant_line, inspect};
 use crate::scaffold;
 use crate::snapshot::chain;
 use clap::{Subcommand, ValueEnum};
@@ -96,8 +96,17 @@ fn description(inspection: &crate::plugin::Inspection) -> String {
     } else {
         inspection.imports.join("\n          ")
     };
+    let granted: Vec<String> = inspection
+        .granted_by_name()
+        .map(|name| format!("{name}, by: {}", grant_line(name, &manifest.name)))
+        .collect();
+    let grants = if granted.is_empty() {
+        "none needed".to_owned()
+    } else {
+        granted.join("\n          ")
+    };
     format!(
-        "name:     {}\nversion:  {}\nabout:    {}\nkind:     {}\ncontract: tollgate:plugin@{}\nimports:  {imports}\nsize:     {} bytes\nsha256:   {}\nsettings: {schema}\n",
+        "name:     {}\nversion:  {}\nabout:    {}\nkind:     {}\ncontract: tollgate:plugin@{}\nimports:  {imports}\ngrants:   {grants}\nsize:     {} bytes\nsha256:   {}\nsettings: {schema}\n",
         manifest.name,
         manifest.version.as_deref().unwrap_or("-"),
         manifest.description.as_deref().unwrap_or("-"),

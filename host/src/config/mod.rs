@@ -59,6 +59,7 @@ mod settings;
 mod shadow;
 mod shape;
 mod statuses;
+mod store;
 mod suggest;
 mod syntax;
 mod tcp_clusters;
@@ -152,8 +153,8 @@ pub fn load(
     diagnostics.sort();
     if diagnostics.has_errors() {
         diagnostics.drop_warnings();
-        let plugins = config.plugins.into_iter().map(|plugin| plugin.path.value);
-        tree.watched.files.extend(plugins);
+        let files = config.plugin_files().cloned();
+        tree.watched.files.extend(files);
         return Err(Refused {
             diagnostics,
             watched: tree.watched,

@@ -13,8 +13,9 @@ use super::component::{Component, Exports};
 use super::configured::{
     ConfigureError, Instance, Plugin, Role, find_or_configure, no_such_export, wrong_kind,
 };
-use super::engine::{Budgets, Engine};
+use super::engine::Engine;
 use super::fault::{Fault, Stats};
+use super::grants::Allowance;
 use super::imports::MEASURES;
 use super::inspect::Kind;
 use super::needs::BalancerNeeds;
@@ -52,7 +53,7 @@ impl Balancer {
         label: &str,
         cluster: &str,
         settings: &Value,
-        budgets: Budgets,
+        allowance: impl Into<Allowance>,
     ) -> Result<Arc<Balancer>, ConfigureError> {
         wrong_kind(component, Kind::Balancer)?;
         find_or_configure(
@@ -60,7 +61,7 @@ impl Balancer {
             component,
             (label, cluster),
             settings,
-            budgets,
+            allowance.into(),
             Balancer,
         )
     }

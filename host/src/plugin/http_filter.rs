@@ -16,8 +16,9 @@ use super::configured::{
     ConfigureError, Plugin, Role, find_or_configure, no_such_export, wrong_kind,
 };
 use super::edits::Phase;
-use super::engine::{Budgets, Engine};
+use super::engine::Engine;
 use super::fault::{Fault, Stats};
+use super::grants::Allowance;
 use super::inspect::Kind;
 use super::needs::HttpNeeds;
 use super::slots::Slots;
@@ -38,7 +39,7 @@ impl HttpFilter {
         component: &Arc<Component>,
         label: &str,
         settings: &Value,
-        budgets: Budgets,
+        allowance: impl Into<Allowance>,
     ) -> Result<Arc<HttpFilter>, ConfigureError> {
         wrong_kind(component, Kind::HttpFilter)?;
         find_or_configure(
@@ -46,7 +47,7 @@ impl HttpFilter {
             component,
             (label, ""),
             settings,
-            budgets,
+            allowance.into(),
             HttpFilter,
         )
     }

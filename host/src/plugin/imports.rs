@@ -8,8 +8,10 @@ use wasmtime::component::{Linker, WasmStr};
 
 use super::balancer::EndpointTable;
 use super::bindings::{Field, Level, PACKAGE, VERSION};
+use super::grants::STORE;
 use super::inspect::Kind;
 use super::measure::Measure;
+use super::metrics::METRICS;
 use super::needs::check_field;
 use super::state::HostState;
 
@@ -20,11 +22,16 @@ pub(super) const MEASURES: &str = "measures";
 
 type Call<'a> = StoreContextMut<'a, HostState>;
 
-/// The interfaces that a plugin of this kind may import, `types` included, which holds no function.
+/// The interfaces that a plugin of this kind may import, `types` included, which holds no function; those that are granted by name, too:
+/// `grants.rs` decides about them.
 pub(super) fn granted(kind: Kind) -> &'static [&'static str] {
     match kind {
-        Kind::HttpFilter | Kind::NetworkFilter => &["types", "log", "clock", "random", "exchange"],
-        Kind::Balancer => &["types", "log", "clock", "random", "loads", MEASURES],
+        Kind::HttpFilter | Kind::NetworkFilter => &[
+            "types", "log", "clock", "random", "exchange", METRICS, STORE,
+        ],
+        Kind::Balancer => &[
+            "types", "log", "clock", "random", "loads", MEASURES, METRICS, STORE,
+        ],
     }
 }
 
@@ -35,10 +42,12 @@ pub(super) fn link(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     link_random(linker)?;
     link_exchange(linker)?;
     link_loads(linker)?;
-    link_measures(linker)
+    link_measures(linker)?;
+    super::store::link(linker)?;
+    super::metrics::link(linker)
 }
 
-fn interface(name: &str) -> String {
+pub(super) fn interface(name: &str) -> String {
     format!("{PACKAGE}/{name}@{VERSION}")
 }
 

@@ -16,8 +16,9 @@ use super::configured::{
     ConfigureError, Instance, Plugin, Role, find_or_configure, no_such_export, wrong_kind,
 };
 use super::edits::Phase;
-use super::engine::{Budgets, Engine};
+use super::engine::Engine;
 use super::fault::{Fault, Stats};
+use super::grants::Allowance;
 use super::inspect::Kind;
 use super::needs::NetworkNeeds;
 use super::slots::Slots;
@@ -43,7 +44,7 @@ impl NetworkFilter {
         component: &Arc<Component>,
         label: &str,
         settings: &Value,
-        budgets: Budgets,
+        allowance: impl Into<Allowance>,
     ) -> Result<Arc<NetworkFilter>, ConfigureError> {
         wrong_kind(component, Kind::NetworkFilter)?;
         find_or_configure(
@@ -51,7 +52,7 @@ impl NetworkFilter {
             component,
             (label, ""),
             settings,
-            budgets,
+            allowance.into(),
             NetworkFilter,
         )
     }

@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 use wasmtime::ResourceLimiter;
 
 use crate::http::{Exchange, Field};
+use crate::observe::plugin_metrics::PluginMetrics;
 
 use super::balancer::EndpointTable;
 use super::bindings::Level;
 use super::fault::Refusal;
+use super::grants::Grants;
 use super::network_filter::ConnectionPhase;
 use super::wasi::Console;
 
@@ -40,10 +42,19 @@ pub(super) struct HostState {
     pub(super) random: fastrand::Rng,
     pub(super) log: Log,
     pub(super) console: Console,
+    pub(super) grants: Grants,
+    /// The plugin's own, which all its instances share.
+    pub(super) metrics: Arc<PluginMetrics>,
 }
 
 impl HostState {
-    pub(super) fn new(label: Arc<str>, memory_max: usize, log: LogLimit) -> HostState {
+    pub(super) fn new(
+        label: Arc<str>,
+        memory_max: usize,
+        log: LogLimit,
+        grants: Grants,
+        metrics: Arc<PluginMetrics>,
+    ) -> HostState {
         HostState {
             exchange: None,
             connection: None,
@@ -59,6 +70,8 @@ impl HostState {
             random: fastrand::Rng::new(),
             log: Log { label, limit: log },
             console: Console::default(),
+            grants,
+            metrics,
         }
     }
 
@@ -120,6 +133,10 @@ pub(super) struct Log {
 }
 
 impl Log {
+    pub(super) fn label(&self) -> &str {
+        &self.label
+    }
+
     pub(super) fn write(&mut self, level: Level, message: &str) {
         match self.limit.allow(LINES_PER_SECOND, Instant::now()) {
             Allowed::No => {}

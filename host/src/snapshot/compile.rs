@@ -8,15 +8,15 @@ use super::{
 };
 use crate::affinity::Affinity;
 use crate::balance::{LevelPolicy, Picker};
-use crate::bundled;
 use crate::config::{self, Config, Diagnostics, EndpointAddress, PluginUse, Spanned};
 use crate::filter::{FILTERS_MAX, Filter, FilterChain, NetworkChain, NetworkFilter, OnFault};
 use crate::http::{EscapedSlashes, Limits, Underscores};
 use crate::net::address::Address;
-use crate::plugin::{self, Balancer, Budgets, Component, ConfigureError, Engine};
+use crate::plugin::{self, Allowance, Balancer, Component, ConfigureError, Engine};
 use crate::route::RouteTable;
+use crate::store::{self, Store};
 use crate::upstream::{Cluster, Rules, Spec, cluster_state};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
@@ -35,7 +35,8 @@ pub fn compile(
         config,
         engine,
         running,
-        components: HashMap::new(),
+        components: BTreeMap::new(),
+        stores: BTreeMap::new(),
         errors: Diagnostics::default(),
     };
     let clusters = compiler.clusters();
@@ -56,16 +57,19 @@ pub fn compile(
         listeners,
         drain_timeout: config.process.drain_timeout,
         clusters: in_order,
+        plugins: compiler.loaded_plugins(),
+        stores: compiler.stores.into_values().collect(),
     })
 }
 
 type Clusters = HashMap<String, Arc<Cluster>>;
 
 pub(super) struct Compiler<'c> {
-    config: &'c Config,
-    engine: &'c Engine,
+    pub(super) config: &'c Config,
+    pub(super) engine: &'c Engine,
     pub(super) running: Option<&'c Snapshot>,
-    components: HashMap<String, Option<(Arc<Component>, Budgets)>>,
+    pub(super) components: BTreeMap<String, Option<(Arc<Component>, Allowance)>>,
+    pub(super) stores: BTreeMap<String, (Arc<Store>, store::Limits)>,
     pub(super) errors: Diagnostics,
 }
 
@@ -166,14 +170,14 @@ impl Compiler<'_> {
     }
 
     fn balancer(&mut self, cluster: &str, used: &PluginUse) -> Option<Arc<Balancer>> {
-        let (component, budgets) = self.component(&used.name)?;
+        let (component, allowance) = self.component(&used.name)?;
         let configured = Balancer::configure(
             self.engine,
             &component,
             &used.name.value,
             cluster,
             &used.settings.json,
-            budgets,
+            allowance,
         );
         self.configured(used, configured)
     }
@@ -279,13 +283,13 @@ impl Compiler<'_> {
 
     fn filter(&mut self, written: &config::Filter) -> Option<Filter> {
         let used = &written.plugin;
-        let (component, budgets) = self.component(&used.name)?;
+        let (component, allowance) = self.component(&used.name)?;
         let configured = plugin::HttpFilter::configure(
             self.engine,
             &component,
             &used.name.value,
             &used.settings.json,
-            budgets,
+            allowance,
         );
         let plugin = self.configured(used, configured)?;
         Some(Filter {
@@ -306,13 +310,13 @@ impl Compiler<'_> {
 
     fn network_filter(&mut self, written: &config::Filter) -> Option<NetworkFilter> {
         let used = &written.plugin;
-        let (component, budgets) = self.component(&used.name)?;
+        let (component, allowance) = self.component(&used.name)?;
         let configured = plugin::NetworkFilter::configure(
             self.engine,
             &component,
             &used.name.value,
             &used.settings.json,
-            budgets,
+            allowance,
         );
         let plugin = self.configured(used, configured)?;
         Some(NetworkFilter {
@@ -320,54 +324,6 @@ impl Compiler<'_> {
             plugin,
             on_fault: on_fault(written.on_fault),
         })
-    }
-
-    /// The plugin of this name, loaded once a compilation. A failure is reported where it is first used.
-    fn component(&mut self, name: &Spanned<String>) -> Option<(Arc<Component>, Budgets)> {
-        if let Some(known) = self.components.get(&name.value) {
-            return known.clone();
-        }
-        let loaded = match self
-            .config
-            .plugins
-            .iter()
-            .find(|plugin| plugin.name.value == name.value)
-        {
-            Some(declared) => self.load_file(declared),
-            None => self.load_bundled(name),
-        };
-        self.components.insert(name.value.clone(), loaded.clone());
-        loaded
-    }
-
-    fn load_bundled(&mut self, name: &Spanned<String>) -> Option<(Arc<Component>, Budgets)> {
-        let Some(bytes) = bundled::get(&name.value) else {
-            return self.refuse(
-                name.place,
-                format!("there is no plugin `{}`", name.value),
-                None,
-            );
-        };
-        match self.engine.load_bytes(&name.value, bytes) {
-            Ok(component) => Some((component, budgets(&config::PluginBudgets::default()))),
-            Err(error) => self.refuse(name.place, chain(&error), None),
-        }
-    }
-
-    fn load_file(&mut self, declared: &config::Plugin) -> Option<(Arc<Component>, Budgets)> {
-        let component = match self.engine.load_file(&declared.path.value) {
-            Ok(component) => component,
-            Err(error) => return self.refuse(declared.path.place, chain(&error), None),
-        };
-        let read_before = self.config.manifests.get(&declared.name.value);
-        if read_before.is_some_and(|manifest| manifest.sha256 != component.inspection().sha256) {
-            return self.refuse(
-                declared.path.place,
-                "the file changed while it was being loaded",
-                None,
-            );
-        }
-        Some((component, budgets(&declared.budgets)))
     }
 
     fn configured<T>(&mut self, used: &PluginUse, result: Result<T, ConfigureError>) -> Option<T> {
@@ -480,13 +436,6 @@ fn limits(written: &config::HttpListener) -> Limits {
             config::EscapedSlashes::Keep => EscapedSlashes::Keep,
         },
         merge_slashes: written.merge_slashes,
-    }
-}
-
-fn budgets(written: &config::PluginBudgets) -> Budgets {
-    Budgets {
-        time_max: written.time_max,
-        memory_max: usize::try_from(written.memory_bytes_max).unwrap_or(usize::MAX),
     }
 }
 
