@@ -29,6 +29,7 @@ mod tests {
         let names: Vec<_> = all().iter().map(|(name, _)| *name).collect();
         let expected = [
             "acl",
+            "connection-limit",
             "first",
             "headers",
             "ip-acl",
@@ -36,6 +37,7 @@ mod tests {
             "maglev",
             "peak-ewma",
             "random",
+            "rate-limit",
             "request-id",
             "rewrite",
             "ring-hash",

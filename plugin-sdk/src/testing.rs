@@ -153,6 +153,48 @@ pub fn accepts<F: NetworkFilter>(settings: &str, from: &str) -> bool {
     planned
 }
 
+/// A connection that a network filter let in, for filters that want to know when it ends.
+pub struct Opened<F> {
+    configured: network::Configured<F>,
+    exchange: Exchange,
+}
+
+/// Opens a connection from this address, by the filter's plan; none when the filter closes it.
+///
+/// # Panics
+/// When the settings are refused.
+pub fn connect<F: NetworkFilter>(settings: &str, from: &str) -> Option<Opened<F>> {
+    let configured =
+        network::Configured::<F>::new(settings).unwrap_or_else(|errors| refused(&errors));
+    let mut exchange = Exchange::get("/").from(from);
+    with_host(|host| host.exchange = Some(exchange.clone()));
+    if let Some(fields) = &configured.plan.accept
+        && guard::holds(&configured.plan.guard, &exchange)
+    {
+        match configured.accept(fields, &exchange.flat(fields)) {
+            Accepted::Next(tags) => apply::flat(&mut exchange, &tags.into_bytes()),
+            Accepted::Close => return None,
+        }
+    }
+    Some(Opened {
+        configured,
+        exchange,
+    })
+}
+
+impl<F: NetworkFilter> Opened<F> {
+    /// Ends the connection.
+    pub fn close(self) {
+        let plan = &self.configured.plan;
+        if let Some(fields) = &plan.close
+            && guard::holds(&plan.guard, &self.exchange)
+        {
+            with_host(|host| host.exchange = Some(self.exchange.clone()));
+            self.configured.close(fields, &self.exchange.flat(fields));
+        }
+    }
+}
+
 /// What plugins reach outside of themselves; one for each test thread.
 #[derive(Debug)]
 pub struct Host {

@@ -14,6 +14,11 @@ pub(crate) fn balancer() -> PathBuf {
     bare().join("guest_balancer.wasm")
 }
 
+/// An HTTP filter that uses the store and its metrics as its setting `mode` says.
+pub(crate) fn counting() -> PathBuf {
+    bare().join("guest_counting.wasm")
+}
+
 /// A network filter that misbehaves as its setting `mode` says.
 pub(crate) fn network() -> PathBuf {
     bare().join("guest_network.wasm")
@@ -32,7 +37,12 @@ fn bare() -> &'static Path {
     BUILT.get_or_init(|| {
         build(
             "wasm32-unknown-unknown",
-            &["guest-hostile", "guest-balancer", "guest-network"],
+            &[
+                "guest-hostile",
+                "guest-balancer",
+                "guest-counting",
+                "guest-network",
+            ],
         )
     })
 }

@@ -3,15 +3,18 @@
 mod acl;
 mod balancers;
 mod chain;
+mod connection_limit;
 mod eligible;
 mod files;
 pub(crate) mod guests;
 mod hashing;
 mod headers;
 mod hostile;
+mod rate_limit;
 mod request_id;
 mod rewrite;
 mod settings;
+mod store;
 
 use crate::harness::{Origin, Proxy, config};
 use std::path::Path;
