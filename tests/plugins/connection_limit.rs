@@ -8,7 +8,7 @@ use std::time::Instant;
 fn start(settings: &str) -> Proxy {
     Proxy::start(&format!(
         r#"
-process {{ workers 2; log format="json" }}
+process {{ workers 2; log level="debug" format="json" }}
 admin "127.0.0.1:0"
 listener "web" "127.0.0.1:0" {{
     network-filters {{ connection-limit {{ {settings} }} }}
@@ -127,7 +127,6 @@ fn sources_beyond_the_room_of_the_store_are_let_in_or_not_as_is_set() {
     let text = |error: &str| {
         format!(
             r#"
-            process {{ workers 1; log format="json" }}
             store "connection-limit" {{ entries-max 5 }}
             listener "web" "127.0.0.1:0" {{
                 network-filters {{ connection-limit {{ rate "1/1h"; on-store-error "{error}" }} }}

@@ -17,7 +17,7 @@ pub mod tollgate {
         ///
         /// A capability granted by name: `plugin "mine" "mine.wasm" { grant { store "sessions" } }`. A component that imports this without a grant is
         /// refused at load. Each function takes the store's name first; a name that was not granted ends the call as a fault of the plugin. Each call
-        /// is atomic by itself, and costs some 300 nanoseconds.
+        /// is atomic by itself.
         ///
         /// A key has 1 to 1,024 bytes, a value at most 65,536. A store is bounded by entries and by bytes, as the configuration says. When it is full,
         /// room is made by dropping what has expired, then what was stored without a time to live. What has a time to live stays until it is over:
@@ -1073,8 +1073,7 @@ pub mod tollgate {
         /// The plugin's own counters, gauges and histograms: summed over workers and instances, kept over a reload while the plugin is in use, and
         /// shown by the host as `tollgate_plugin_NAME{plugin="…", …}` beside its own. Granted to every plugin.
         ///
-        /// `define` once, in `configure`, and keep the number it gives; the other functions cost some 50 nanoseconds. A number that `define` did not
-        /// give, or an operation that its kind does not have, is a fault.
+        /// `define` once, in `configure`, and keep the number it gives: the other functions look nothing up. A number that `define` did not give, or an operation that its kind does not have, is a fault.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
         pub mod metrics {
             #[used]
