@@ -135,6 +135,30 @@ fn a_store_holds_what_it_may_and_refuses_the_rest() {
 }
 
 #[test]
+fn a_reload_changes_the_limits_of_a_store_and_keeps_what_is_in_it() {
+    let values: [(&str, &dyn std::fmt::Display); 5] = [
+        ("GRANT-ONE", &r#"grant { store "s" }"#),
+        ("GRANT-TWO", &r#"grant { store "s" }"#),
+        ("STORES", &r#"store "s" { entries-max 1 }"#),
+        ("MODE-ONE", &"count"),
+        ("MODE-TWO", &"store-flood"),
+    ];
+    let (proxy, _origin) = start(TEXT, &values);
+    let proxy = proxy.expect("it is valid");
+    assert_eq!(found(&mut proxy.client(), "/one"), "1");
+    assert_eq!(found(&mut proxy.client(), "/two"), "full");
+    let text = std::fs::read_to_string(proxy.directory().join("config.kdl")).expect("written");
+    let more = text.replace("entries-max 1", "entries-max 1001");
+    // What is refused changes nothing.
+    let refused = more.replace("\"count\"", "\"count\" nonsense=;");
+    proxy.reload(&refused).expect_err("it is not valid");
+    assert_eq!(found(&mut proxy.client(), "/two"), "full");
+    proxy.reload(&more).expect("it is valid");
+    assert_eq!(found(&mut proxy.client(), "/two"), "room");
+    assert_eq!(found(&mut proxy.client(), "/one"), "2");
+}
+
+#[test]
 fn a_flooded_store_and_flooded_metrics_leave_others_unharmed() {
     for (mode, told) in [
         ("store-flood", "full"),

@@ -129,7 +129,7 @@ fn warn_of_ungranted_stores(config: &Config, diagnostics: &mut Diagnostics) {
     for store in &config.stores {
         let name = &store.name.value;
         if !granted.contains(name) {
-            let message = format!("store `{name}` is granted to no plugin that is used");
+            let message = format!("store `{name}` is granted to no plugin");
             let help = format!("grant it inside a plugin's block: grant {{ {STORE} \"{name}\" }}");
             diagnostics.warn(store.name.place, message, Some(help), None);
         }

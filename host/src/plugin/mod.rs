@@ -4,7 +4,8 @@
 //! states its needs ([`HttpNeeds`]): what to hand over, when not to call at all ([`Guard`]), which edits need no call. A call runs in the
 //! worker's own warm instance (`slots.rs`), within its [`Budgets`], and answers a checked [`Verdict`] or a [`Fault`]: then the instance is
 //! gone and the next call gets a new one, or, after faults in a row, none for a while (`health.rs`). What guests may import is in
-//! `imports.rs`, what of it is granted by name in `grants.rs` and, for what language toolchains add by themselves, in `wasi.rs`.
+//! `imports.rs` (the larger capabilities in `store.rs` and `metrics.rs`) and, for what language toolchains add by themselves, in `wasi.rs`;
+//! what of it has to be granted by name is in `grants.rs`.
 //!
 //! This room knows neither routes nor clusters nor sockets, and does not decide how an exchange goes on after a fault.
 

@@ -1,7 +1,5 @@
 //! The capability `store`: the host's side of the functions, on the stores that the plugin was granted. What they do is in the room of the store.
 
-use std::sync::Arc;
-
 use wasmtime::StoreContextMut;
 use wasmtime::component::{ComponentType, Linker, Lower, WasmList, WasmStr};
 
@@ -121,12 +119,11 @@ fn bucket(
     answer(found.map(admission))
 }
 
-/// The store of this name. Kept alive by the instance's own grants; the count that goes up and down here is the one write to shared memory
-/// beside the shard's own.
-fn granted(call: &Call<'_>, name: &WasmStr) -> wasmtime::Result<Arc<Store>> {
+/// The store of this name. Borrowed from the instance's own grants, so that no count goes up and down that all workers share.
+fn granted<'c>(call: &'c Call<'_>, name: &WasmStr) -> wasmtime::Result<&'c Store> {
     let name = name.to_str(call)?;
     let store = call.data().grants.store(&name);
-    store.cloned().ok_or_else(|| {
+    store.map(|store| &**store).ok_or_else(|| {
         let label = call.data().log.label();
         let line = super::grant_line(STORE, &name);
         refusal(format!(
