@@ -10,6 +10,9 @@ use super::grants::STORE;
 use super::imports::{interface, monotonic};
 use super::state::HostState;
 
+/// Of a store's name that was not granted: as long as one can be in a configuration.
+const NAME_CHARS_SHOWN: usize = 128;
+
 type Call<'a> = StoreContextMut<'a, HostState>;
 type Answer<T> = wasmtime::Result<(Result<T, StoreError>,)>;
 
@@ -125,6 +128,9 @@ fn granted<'c>(call: &'c Call<'_>, name: &WasmStr) -> wasmtime::Result<&'c Store
     let store = call.data().grants.store(&name);
     store.map(|store| &**store).ok_or_else(|| {
         let label = call.data().log.label();
+        // The guest's own words go into the log: not all of them, and none that steer a terminal.
+        let name: String = name.chars().take(NAME_CHARS_SHOWN).collect();
+        let name = name.escape_debug().to_string();
         let line = super::grant_line(STORE, &name);
         refusal(format!(
             "`{label}` is not granted the store `{name}`; the line that grants it: {line}"

@@ -124,7 +124,7 @@ impl NetworkFilter for ConnectionLimit {
 
     fn accept(&self, connection: &Connection) -> Accepted {
         let Some(address) = connection.client_address() else {
-            // A Unix socket: nobody's network.
+            // Nobody's network: there is nothing to count by.
             return Accepted::next();
         };
         let Some(counts) = &self.counts else {

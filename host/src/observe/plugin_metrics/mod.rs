@@ -206,7 +206,10 @@ fn check(definition: Definition) -> Result<(Family, Labels), DefineError> {
         MetricKind::Gauge | MetricKind::Histogram(_) => name,
     };
     if !is_name(&name) {
-        return invalid(format!("`{name}` is not the name of a metric"));
+        let shown: String = name.chars().take(NAME_BYTES_MAX).collect();
+        return invalid(format!(
+            "`{shown}` is not the name of a metric: at most {NAME_BYTES_MAX} lower-case letters, digits and `_`, a letter first"
+        ));
     }
     // What the text form puts at the end of names, which must stay apart from them.
     let suffixes = ["_total", "_bucket", "_sum", "_count", "_created", "_info"];
@@ -241,7 +244,8 @@ fn check(definition: Definition) -> Result<(Family, Labels), DefineError> {
     for (index, (label, value)) in labels.iter().enumerate() {
         let twice = labels[..index].iter().any(|(before, _)| before == label);
         if !is_name(label) || of_the_host.contains(&label.as_str()) || twice {
-            return invalid(format!("`{label}` cannot be a label of `{name}`"));
+            let shown: String = label.chars().take(NAME_BYTES_MAX).collect();
+            return invalid(format!("`{shown}` cannot be a label of `{name}`"));
         }
         if value.len() > LABEL_VALUE_BYTES_MAX || value.contains(char::is_control) {
             return invalid(format!(
