@@ -36,6 +36,7 @@ mod tests {
             "maglev",
             "peak-ewma",
             "random",
+            "redirect",
             "request-id",
             "rewrite",
             "ring-hash",
