@@ -41,6 +41,7 @@ mod tests {
             "rewrite",
             "ring-hash",
             "round-robin",
+            "security-headers",
         ];
         assert_eq!(names, expected);
         for (name, component) in all() {

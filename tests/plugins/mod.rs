@@ -12,6 +12,7 @@ mod hostile;
 mod redirect;
 mod request_id;
 mod rewrite;
+mod security_headers;
 mod settings;
 
 use crate::harness::h2::H2Client;
