@@ -3,6 +3,7 @@
 mod acl;
 mod balancers;
 mod chain;
+mod cors;
 mod eligible;
 mod files;
 pub(crate) mod guests;
