@@ -35,6 +35,7 @@ mod tests {
             "ip-acl",
             "least-request",
             "maglev",
+            "maintenance",
             "peak-ewma",
             "random",
             "redirect",

@@ -10,6 +10,7 @@ pub(crate) mod guests;
 mod hashing;
 mod headers;
 mod hostile;
+mod maintenance;
 mod redirect;
 mod request_id;
 mod rewrite;
