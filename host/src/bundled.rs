@@ -30,18 +30,22 @@ mod tests {
         let expected = [
             "acl",
             "connection-limit",
+            "cors",
             "first",
             "headers",
             "ip-acl",
             "least-request",
             "maglev",
+            "maintenance",
             "peak-ewma",
             "random",
             "rate-limit",
+            "redirect",
             "request-id",
             "rewrite",
             "ring-hash",
             "round-robin",
+            "security-headers",
         ];
         assert_eq!(names, expected);
         for (name, component) in all() {
