@@ -6,11 +6,13 @@
 mod catalog;
 mod compile;
 mod live;
+mod plugins;
 mod transports;
 
 pub use catalog::Catalog;
 pub(crate) use catalog::chain;
 pub use compile::compile;
+pub(crate) use plugins::Plugins;
 
 use crate::config::{
     ClientCertificateMatch, Compress, HelloMatch, Percent, ProxyProtocolIn, Retry, Template,
