@@ -66,4 +66,5 @@ pub mod route;
 pub mod scaffold;
 pub mod snapshot;
 pub mod tls;
+pub(crate) mod trial;
 pub mod upstream;

@@ -257,7 +257,7 @@ pub fn accepted_keys() -> Vec<String> {
     keys
 }
 
-fn collect(level: &[Key], above: &str, keys: &mut Vec<String>) {
+pub(super) fn collect(level: &[Key], above: &str, keys: &mut Vec<String>) {
     for key in level {
         let path = format!("{above}{}", key.name);
         keys.push(path.clone());

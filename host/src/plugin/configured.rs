@@ -16,7 +16,7 @@ use super::engine::{Budgets, Engine, Identity, Inner};
 use super::fault::{Fault, Stats, shard};
 use super::needs::Plan;
 use super::slots::{Slot, Slots, Token};
-use super::state::{HostState, LogLimit};
+use super::state::{HostState, LogLimit, Usage};
 use super::ticker::Deadline;
 
 /// What an instance may take to start and be configured. Generous, since a worker does it once in an instance's life, and bounded, since
@@ -130,6 +130,10 @@ impl<R: Role> Plugin<R> {
 
     pub(super) fn stats(&self) -> &Stats {
         &self.stats
+    }
+
+    pub(super) fn usage(&self) -> Option<Usage> {
+        self.slot(|slot| Some(slot.instance.as_ref()?.store.data().usage()))
     }
 
     /// Calls into this worker's instance, starting one if there is none. An error costs the instance.
