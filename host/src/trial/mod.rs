@@ -293,3 +293,14 @@ fn try_settings(case: &SettingsCase, plugins: &mut Plugins<'_>) -> Tried {
         logs,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::cases::FAULTS;
+    use crate::plugin::FaultKind;
+
+    #[test]
+    fn faults_are_expected_by_the_words_that_they_have() {
+        assert_eq!(FAULTS, FaultKind::ALL.map(FaultKind::token));
+    }
+}

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{
     Case, CaseFile, ConnectionCase, Endpoint, Exchange, HttpCase, Origin, PicksCase, SettingsCase,
-    Substitute,
+    Substitute, Verdict,
 };
 use crate::config::cluster::without_first_argument;
 use crate::config::decode::{Decoder, named};
@@ -127,10 +127,12 @@ impl Decoder<'_> {
     fn lone_exchange(&mut self, node: &Node, defaults: &Defaults) -> Option<HttpCase> {
         let own = self.filters_in(node.children());
         let exchange = self.exchange(node);
+        let filters = self.chain_of(node, "filters", own, defaults.filters.as_ref());
+        let exchange = exchange?;
         Some(HttpCase {
-            filters: self.chain_of(node, "filters", own, defaults.filters.as_ref())?,
-            name: self.title(node)?,
-            exchanges: vec![exchange?],
+            filters: filters?,
+            name: exchange.name.clone(),
+            exchanges: vec![exchange],
             is_sequence: false,
         })
     }
@@ -193,6 +195,16 @@ impl Decoder<'_> {
             place: response.place(),
         });
         let expect = node.child("expect");
+        let expect = expect.map_or_else(Default::default, |node| self.http_expect(node));
+        if let (Some(Verdict::Next), Some(downstream), None) = (
+            expect.verdict.as_ref().map(|is| is.value),
+            &expect.downstream,
+            &response,
+        ) {
+            let help = "say what the upstream answers: response 200 { … }";
+            let message = "nothing comes back: this exchange has no `response`";
+            self.error_help(downstream.place, message, help);
+        }
         Some(Exchange {
             name: self.title(node)?,
             request: Spanned {
@@ -200,7 +212,7 @@ impl Decoder<'_> {
                 place: request.place(),
             },
             response,
-            expect: expect.map_or_else(Default::default, |node| self.http_expect(node)),
+            expect,
         })
     }
 

@@ -157,7 +157,13 @@ impl Decoder<'_> {
         if !values.is_empty() || node.property("base64").is_some() {
             self.error(item.place, "a header has values or `matches`, not both");
         }
-        let bad = |error: regex::Error| format!("this is no regular expression: {error}");
+        let bad = |error: regex::Error| {
+            // Its last line says what is wrong; those before draw the place.
+            let text = error.to_string();
+            let last = text.lines().last().unwrap_or_default();
+            let reason = last.trim_start_matches("error: ");
+            format!("this is no regular expression: {reason}")
+        };
         let regex = self.parsed(item, |text| Regex::new(text).map_err(bad))?;
         Some(Lines::Match(regex.value))
     }

@@ -17,7 +17,7 @@ pub(crate) struct Measured {
     pub(super) compile: Duration,
     /// To start an instance and configure it.
     pub(super) start: Duration,
-    /// The linear memory that instances came to, the largest.
+    /// The linear memory that instances came to, the largest; 0 where none was called.
     pub(super) memory_bytes: usize,
     pub(super) phases: Vec<Phase>,
     /// Names of the cases in which it faults.
@@ -96,8 +96,11 @@ impl Measured {
             ("size".to_owned(), self.size_bytes as f64, size),
             ("compile".to_owned(), nanoseconds(self.compile), time),
             ("start".to_owned(), nanoseconds(self.start), time),
-            ("memory".to_owned(), self.memory_bytes as f64, size),
         ];
+        // Where no case calls the plugin, no instance is kept.
+        if self.memory_bytes > 0 {
+            figures.push(("memory".to_owned(), self.memory_bytes as f64, size));
+        }
         for phase in self.phases.iter().filter(|phase| phase.cases > 0) {
             let name = phase.name;
             figures.extend([
