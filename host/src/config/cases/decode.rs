@@ -51,7 +51,9 @@ impl Decoder<'_> {
                 "exchange" => self.lone_exchange(node, &defaults).map(Case::Http),
                 "sequence" => self.sequence(node, &defaults).map(Case::Http),
                 "connection" => self.connection(node, &defaults).map(Case::Connection),
-                "picks" => self.picks(node, &defaults).map(Case::Picks),
+                "picks" => self
+                    .picks(node, &defaults)
+                    .map(|case| Case::Picks(Box::new(case))),
                 "settings" => self.settings_case(node).map(Case::Settings),
                 _ => None,
             };

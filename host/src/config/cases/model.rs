@@ -22,7 +22,7 @@ pub struct CaseFile {
 pub enum Case {
     Http(HttpCase),
     Connection(ConnectionCase),
-    Picks(PicksCase),
+    Picks(Box<PicksCase>),
     Settings(SettingsCase),
 }
 

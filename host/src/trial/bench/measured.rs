@@ -90,41 +90,61 @@ impl Measured {
         })
     }
 
-    /// Every figure with its name and how it is written.
-    fn figures(&self) -> Vec<(String, f64, fn(f64) -> String)> {
-        let mut figures: Vec<(String, f64, fn(f64) -> String)> = vec![
-            ("size".to_owned(), self.size_bytes as f64, size),
-            ("compile".to_owned(), nanoseconds(self.compile), time),
-            ("start".to_owned(), nanoseconds(self.start), time),
+    /// All figures that there are.
+    fn figures(&self) -> Vec<Figure> {
+        let mut figures = vec![
+            Figure::new("size", self.size_bytes as f64, size),
+            Figure::new("compile", nanoseconds(self.compile), time),
+            Figure::new("start", nanoseconds(self.start), time),
         ];
         // Where no case calls the plugin, no instance is kept.
         if self.memory_bytes > 0 {
-            figures.push(("memory".to_owned(), self.memory_bytes as f64, size));
+            figures.push(Figure::new("memory", self.memory_bytes as f64, size));
         }
         for phase in self.phases.iter().filter(|phase| phase.cases > 0) {
-            let name = phase.name;
+            let name = |what: &str| format!("{}{what}", phase.name);
             figures.extend([
-                (
-                    name.to_owned(),
-                    phase.nanoseconds_median,
-                    time as fn(f64) -> String,
-                ),
-                (format!("{name} p99"), phase.nanoseconds_p99, time),
-                (format!("{name} calls"), phase.calls_per_case, count),
+                Figure::new(name(""), phase.nanoseconds_median, time),
+                Figure::new(name(" p99"), phase.nanoseconds_p99, time),
+                Figure::new(name(" calls"), phase.calls_per_case, count),
             ]);
             if phase.calls_per_case > 0.0 {
                 figures.extend([
-                    (
-                        format!("{name} host calls"),
-                        phase.host_calls,
-                        count as fn(f64) -> String,
-                    ),
-                    (format!("{name} bytes in"), phase.bytes_in, count),
-                    (format!("{name} bytes out"), phase.bytes_out, count),
+                    Figure::new(name(" host calls"), phase.host_calls, count),
+                    Figure::new(name(" bytes in"), phase.bytes_in, count),
+                    Figure::new(name(" bytes out"), phase.bytes_out, count),
                 ]);
             }
         }
         figures
+    }
+}
+
+/// One number, with its name and how it is written.
+struct Figure {
+    name: String,
+    value: f64,
+    written: fn(f64) -> String,
+}
+
+impl Figure {
+    fn new(name: impl Into<String>, value: f64, written: fn(f64) -> String) -> Figure {
+        let name = name.into();
+        Figure {
+            name,
+            value,
+            written,
+        }
+    }
+
+    /// What it was before, if it was measured then.
+    fn before(&self, old: &[Figure]) -> Option<f64> {
+        let mut old = old.iter();
+        old.find(|old| old.name == self.name).map(|old| old.value)
+    }
+
+    fn shown(&self, value: f64) -> String {
+        (self.written)(value)
     }
 }
 
@@ -136,19 +156,19 @@ pub(crate) fn to_text(new: &Measured, old: Option<&Measured>) -> String {
     }
     text.push('\n');
     let before = old.map(Measured::figures).unwrap_or_default();
-    for (name, figure, shown) in new.figures() {
-        text.push_str(&format!("{name:<22}{:>14}", shown(figure)));
-        if let Some((_, was, _)) = before.iter().find(|(known, _, _)| *known == name) {
-            let ratio = if *was == 0.0 {
-                if figure == 0.0 {
-                    "1.00".to_owned()
-                } else {
-                    "-".to_owned()
-                }
-            } else {
-                format!("{:.2}", figure / was)
+    for figure in new.figures() {
+        text.push_str(&format!(
+            "{:<22}{:>14}",
+            figure.name,
+            figure.shown(figure.value)
+        ));
+        if let Some(was) = figure.before(&before) {
+            let ratio = match was == 0.0 {
+                true if figure.value == 0.0 => "1.00".to_owned(),
+                true => "-".to_owned(),
+                false => format!("{:.2}", figure.value / was),
             };
-            text.push_str(&format!("{:>14}{ratio:>9}", shown(*was)));
+            text.push_str(&format!("{:>14}{ratio:>9}", figure.shown(was)));
         }
         text.push('\n');
     }
@@ -167,9 +187,9 @@ pub(crate) fn to_json(new: &Measured, old: Option<&Measured>) -> String {
     let mut value = json!({ "new": new.to_json() });
     if let Some(old) = old {
         let before = old.figures();
-        let ratios = new.figures().into_iter().filter_map(|(name, figure, _)| {
-            let (_, was, _) = before.iter().find(|(known, _, _)| *known == name)?;
-            (*was != 0.0).then(|| (name, json!(figure / was)))
+        let ratios = new.figures().into_iter().filter_map(|figure| {
+            let was = figure.before(&before).filter(|was| *was != 0.0)?;
+            Some((figure.name, json!(figure.value / was)))
         });
         value["ratios"] = Value::Object(ratios.collect());
         value["old"] = old.to_json();
