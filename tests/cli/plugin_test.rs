@@ -352,6 +352,10 @@ fn what_host_or_plugin_refuse_is_an_error_of_the_file() {
             "no {words} in\n{}",
             stderr(&output)
         );
+        let (code, said) = tried(text, &[]);
+        assert_eq!(code, Some(1), "{text}");
+        let first = &said["refused"][0];
+        assert!(first["line"] == 1 && first["message"].is_string(), "{said}");
     }
 }
 

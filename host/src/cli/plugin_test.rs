@@ -1,11 +1,13 @@
 //! `tollgate plugin test`.
 
 use super::{refuse, say};
+use crate::config::Refused;
 use crate::lifecycle;
 use crate::plugin::Engine;
 use crate::snapshot::chain;
 use crate::trial::{Given, Report, try_file};
 use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -70,49 +72,70 @@ pub(super) fn run(arguments: &TestArguments) -> ExitCode {
                 false => ExitCode::FAILURE,
             }
         }
-        Err(message) => refuse(&message),
+        Err(said) if arguments.format == TestFormat::Json => {
+            say(&said);
+            ExitCode::FAILURE
+        }
+        Err(said) => refuse(&said),
     }
 }
 
+/// Runs everything, or says what is refused, in the form that is asked for.
 fn report(
     arguments: &TestArguments,
     component: Option<&str>,
     files: &[PathBuf],
 ) -> Result<Report, String> {
-    let engine =
-        Engine::new(lifecycle::cache_dir()).map_err(|error| format!("{}\n", chain(&error)))?;
+    let in_form = |message: String| match arguments.format {
+        TestFormat::Text => format!("{message}\n"),
+        TestFormat::Json => refused_json(vec![json!({ "message": message })]),
+    };
+    let engine = Engine::new(lifecycle::cache_dir()).map_err(|error| in_form(chain(&error)))?;
     let load = |argument: &str| {
-        let given = Given::load(argument, &engine, arguments.stands_for.as_deref());
-        given.map_err(|why| format!("{why}\n"))
+        Given::load(argument, &engine, arguments.stands_for.as_deref()).map_err(in_form)
     };
     let given = component.map(load).transpose()?;
     let old = arguments.compare.as_deref().map(load).transpose()?;
-    let color = std::io::stderr().is_terminal();
     let filter = arguments.filter.as_deref();
     let mut report = Report::default();
-    let mut refused = String::new();
+    let mut refused = Vec::new();
     for file in files {
         let run = |given: Option<&Given>| {
-            let tried = try_file(file, &engine, given, filter);
-            tried.map_err(|refused| match arguments.format {
-                TestFormat::Text => refused.render(color),
-                TestFormat::Json => format!("{}\n", refused.to_json()),
-            })
+            let label = given.map(|given| given.label.clone());
+            try_file(file, &engine, given, filter).map_err(|refused| (label, refused))
         };
-        let tried = run(given.as_ref()).and_then(|tried| {
-            let before = old.as_ref().map(|old| {
-                let with = |text| format!("with {}:\n{text}", old.label);
-                run(Some(old)).map_err(with)
-            });
-            Ok((tried, before.transpose()?))
-        });
-        match tried {
+        let both = run(given.as_ref())
+            .and_then(|tried| Ok((tried, old.as_ref().map(|old| run(Some(old))).transpose()?)));
+        match both {
             Ok((tried, before)) => report.add(tried, before),
-            Err(text) => refused.push_str(&text),
+            Err(found) => refused.push(found),
         }
     }
-    match refused.is_empty() {
-        true => Ok(report),
-        false => Err(refused),
+    match (refused.is_empty(), arguments.format) {
+        (true, _) => Ok(report),
+        (false, TestFormat::Text) => Err(refused_text(&refused)),
+        (false, TestFormat::Json) => {
+            let parsed = refused
+                .iter()
+                .map(|(_, refused)| serde_json::from_str(&refused.to_json()));
+            let lists = parsed.filter_map(Result::<Vec<Value>, _>::ok);
+            Err(refused_json(lists.flatten().collect()))
+        }
     }
+}
+
+/// Which component was tried with a file, and what is wrong with the file then.
+type RefusedWith = (Option<String>, Refused);
+
+fn refused_text(refused: &[RefusedWith]) -> String {
+    let color = std::io::stderr().is_terminal();
+    let text = |(label, refused): &RefusedWith| {
+        let with = label.as_ref().map(|label| format!("with {label}:\n"));
+        with.unwrap_or_default() + &refused.render(color)
+    };
+    refused.iter().map(text).collect()
+}
+
+fn refused_json(diagnostics: Vec<Value>) -> String {
+    format!("{:#}\n", json!({ "refused": diagnostics }))
 }

@@ -12,7 +12,7 @@ mod transports;
 pub use catalog::Catalog;
 pub(crate) use catalog::chain;
 pub use compile::compile;
-pub(crate) use plugins::Plugins;
+pub(crate) use plugins::{Plugins, declared_budgets};
 
 use crate::config::{
     ClientCertificateMatch, Compress, HelloMatch, Percent, ProxyProtocolIn, Retry, Template,

@@ -27,9 +27,7 @@ impl<'c> Plugins<'c> {
 
     /// Uses this component wherever the plugin of this name is used.
     pub(crate) fn substitute(&mut self, name: &str, component: Arc<Component>) {
-        let mut declared = self.config.plugins.iter();
-        let declared = declared.find(|plugin| plugin.name.value == name);
-        let budgets = declared.map_or_else(Budgets::default, |plugin| budgets(&plugin.budgets));
+        let budgets = declared_budgets(self.config, name);
         self.components
             .insert(name.to_owned(), Some((component, budgets)));
     }
@@ -164,6 +162,13 @@ impl<'c> Plugins<'c> {
         }
         Some((component, budgets(&declared.budgets)))
     }
+}
+
+/// What a configuration lets the plugin of this name spend.
+pub(crate) fn declared_budgets(config: &Config, name: &str) -> Budgets {
+    let mut declared = config.plugins.iter();
+    let declared = declared.find(|plugin| plugin.name.value == name);
+    declared.map_or_else(Budgets::default, |plugin| budgets(&plugin.budgets))
 }
 
 /// The configured plugin; the plugin's objections to its settings are reported where those are written.

@@ -24,7 +24,7 @@ use crate::config::cases::{
     Case, CaseFile, ConnectionCase, HttpCase, LoadedCases, PicksCase, SettingsCase, load_cases,
 };
 use crate::config::{Config, Diagnostics, Place, PluginKind, Refused, Sources};
-use crate::filter::Run;
+use crate::filter::{FILTERS_MAX, Run};
 use crate::plugin::{Engine, retire_worker_instances};
 use crate::snapshot::{Catalog, Plugins};
 use logs::Logs;
@@ -82,13 +82,13 @@ pub(crate) fn try_file(
     let loaded = load(path, engine, given)?;
     let file = &loaded.file;
     let wanted = |case: &&Case| filter.is_none_or(|part| case.name().value.contains(part));
+    // Holds components, and nothing that was configured: each case has its own.
+    let mut plugins = plugins(&file.config, engine, given, file);
     let mut tried = Vec::new();
     for case in file.cases.iter().filter(wanted) {
         // Whoever draws a number at random gets the same ones in each case.
         fastrand::seed(0);
-        let mut plugins = plugins(&file.config, engine, given, file);
         tried.extend(try_case(case, &mut plugins));
-        drop(plugins);
         retire_worker_instances();
     }
     Ok(TriedFile {
@@ -134,6 +134,11 @@ fn check(file: &CaseFile, engine: &Engine, given: Option<&Given>) -> Diagnostics
     let (mut chains, mut network_chains, mut balancers) = (Vec::new(), Vec::new(), Vec::new());
     for case in &file.cases {
         match case {
+            Case::Http(case) if case.filters.len() > FILTERS_MAX => {
+                let count = case.filters.len();
+                let message = format!("{count} filters in one chain; at most {FILTERS_MAX}");
+                errors.error(case.name.place, message, None);
+            }
             Case::Http(case) => {
                 chains.push(plugins.chain(case.filters.iter(), &mut errors));
                 check_messages(case, &mut errors);

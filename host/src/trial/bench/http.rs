@@ -26,6 +26,7 @@ struct Filters<'g> {
 /// One exchange, and the settings of each time that the plugin is in its chain.
 struct Item {
     settings: Vec<Value>,
+    budgets: Budgets,
     exchange: Exchange,
 }
 
@@ -48,16 +49,20 @@ pub(super) fn subject<'g>(
     match workload {
         Workload::Settings(settings) => items.push(Item {
             settings: vec![checked(given, settings)?],
+            budgets: Budgets::default(),
             exchange: plain(),
         }),
         Workload::Files(files) => {
-            for (name, case) in cases(files, engine, given)? {
-                let Case::Http(case) = case else { continue };
-                let settings = settings_in(&case.filters, &name);
+            for found in cases(files, engine, given)? {
+                let Case::Http(case) = found.case else {
+                    continue;
+                };
+                let settings = settings_in(&case.filters, &found.name);
                 if !settings.is_empty() {
                     let exchanges = case.exchanges.into_iter();
                     items.extend(exchanges.map(|exchange| Item {
                         settings: settings.clone(),
+                        budgets: found.budgets,
                         exchange,
                     }));
                 }
@@ -88,10 +93,10 @@ fn configure(
     given: &Given,
     engine: &Engine,
     label: &str,
-    settings: &Value,
+    (settings, budgets): (&Value, Budgets),
 ) -> Result<Arc<HttpFilter>, ConfigureError> {
     let component = given.component();
-    HttpFilter::configure(engine, component, label, settings, Budgets::default())
+    HttpFilter::configure(engine, component, label, settings, budgets)
 }
 
 fn chain(
@@ -103,7 +108,7 @@ fn chain(
 ) -> Result<FilterChain, ConfigureError> {
     let mut filters = Vec::new();
     for settings in &item.settings {
-        let plugin = configure(given, engine, label, settings)?;
+        let plugin = configure(given, engine, label, (settings, item.budgets))?;
         if !plugins.iter().any(|known| Arc::ptr_eq(known, &plugin)) {
             plugins.push(plugin.clone());
         }
@@ -162,7 +167,8 @@ impl Subject for Filters<'_> {
     }
 
     fn start(&self, label: &str) -> Result<(), ConfigureError> {
-        let settings = &self.work[0].1.settings[0];
+        let (_, first) = &self.work[0];
+        let settings = (&first.settings[0], first.budgets);
         configure(self.given, self.engine, label, settings).map(drop)
     }
 

@@ -18,8 +18,8 @@ use super::given::Given;
 use super::load;
 use crate::config::cases::Case;
 use crate::config::{Filter, PluginUse, Refused};
-use crate::plugin::{ConfigureError, Engine, Kind, Stats, Usage, retire_worker_instances};
-use crate::snapshot::chain;
+use crate::plugin::{Budgets, ConfigureError, Engine, Kind, Stats, Usage, retire_worker_instances};
+use crate::snapshot::{chain, declared_budgets};
 use measured::Phase;
 pub(crate) use measured::{Measured, to_json, to_text};
 
@@ -190,19 +190,30 @@ fn starts(subject: &dyn Subject, time: Duration) -> Result<Duration, BenchError>
     Ok(took[took.len() / 2])
 }
 
-/// Every case of these files, with the name that the plugin has there.
-fn cases(
-    files: &[PathBuf],
-    engine: &Engine,
-    given: &Given,
-) -> Result<Vec<(String, Case)>, BenchError> {
+/// A case of some file.
+struct Found {
+    /// The plugin's name there.
+    name: String,
+    /// What it may spend there.
+    budgets: Budgets,
+    case: Case,
+}
+
+/// Every case of these files.
+fn cases(files: &[PathBuf], engine: &Engine, given: &Given) -> Result<Vec<Found>, BenchError> {
     let mut all = Vec::new();
     for path in files {
         let loaded = load(path, engine, Some(given));
-        let loaded = loaded.map_err(|refused| BenchError::Cases(Box::new(refused)))?;
-        let name = loaded.file.substituted.unwrap_or_default();
-        let cases = loaded.file.cases.into_iter();
-        all.extend(cases.map(|case| (name.clone(), case)));
+        let file = loaded
+            .map_err(|refused| BenchError::Cases(Box::new(refused)))?
+            .file;
+        let name = file.substituted.unwrap_or_default();
+        let budgets = declared_budgets(&file.config, &name);
+        all.extend(file.cases.into_iter().map(|case| Found {
+            name: name.clone(),
+            budgets,
+            case,
+        }));
     }
     Ok(all)
 }

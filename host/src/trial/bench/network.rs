@@ -25,6 +25,7 @@ struct Filters<'g> {
 /// One connection, and the settings of each time that the plugin is in its chain.
 struct Item {
     settings: Vec<Value>,
+    budgets: Budgets,
     connection: ConnectionCase,
 }
 
@@ -37,17 +38,19 @@ pub(super) fn subject<'g>(
     match workload {
         Workload::Settings(settings) => items.push(Item {
             settings: vec![checked(given, settings)?],
+            budgets: Budgets::default(),
             connection: plain(),
         }),
         Workload::Files(files) => {
-            for (name, case) in cases(files, engine, given)? {
-                let Case::Connection(connection) = case else {
+            for found in cases(files, engine, given)? {
+                let Case::Connection(connection) = found.case else {
                     continue;
                 };
-                let settings = settings_in(&connection.filters, &name);
+                let settings = settings_in(&connection.filters, &found.name);
                 if !settings.is_empty() {
                     items.push(Item {
                         settings,
+                        budgets: found.budgets,
                         connection,
                     });
                 }
@@ -78,10 +81,10 @@ fn configure(
     given: &Given,
     engine: &Engine,
     label: &str,
-    settings: &Value,
+    (settings, budgets): (&Value, Budgets),
 ) -> Result<Arc<plugin::NetworkFilter>, ConfigureError> {
     let component = given.component();
-    plugin::NetworkFilter::configure(engine, component, label, settings, Budgets::default())
+    plugin::NetworkFilter::configure(engine, component, label, settings, budgets)
 }
 
 fn chain(
@@ -93,7 +96,7 @@ fn chain(
 ) -> Result<NetworkChain, ConfigureError> {
     let mut filters = Vec::new();
     for settings in &item.settings {
-        let plugin = configure(given, engine, label, settings)?;
+        let plugin = configure(given, engine, label, (settings, item.budgets))?;
         if !plugins.iter().any(|known| Arc::ptr_eq(known, &plugin)) {
             plugins.push(plugin.clone());
         }
@@ -125,7 +128,8 @@ impl Subject for Filters<'_> {
     }
 
     fn start(&self, label: &str) -> Result<(), ConfigureError> {
-        let settings = &self.work[0].1.settings[0];
+        let (_, first) = &self.work[0];
+        let settings = (&first.settings[0], first.budgets);
         configure(self.given, self.engine, label, settings).map(drop)
     }
 

@@ -26,6 +26,7 @@ struct Picks<'g> {
 struct Item {
     name: String,
     settings: Value,
+    budgets: Budgets,
     table: Arc<dyn EndpointTable>,
     keys: Vec<u64>,
     /// What stands for the request whose key it is, until there is a balancer to say what it hashes.
@@ -42,14 +43,17 @@ pub(super) fn subject<'g>(
         Workload::Settings(settings) => items.push(Item {
             name: format!("{ENDPOINTS} equal endpoints"),
             settings: checked(given, settings)?,
+            budgets: Budgets::default(),
             table: Arc::new(Table::new(&plain())),
             keys: different_keys(),
             request: None,
         }),
         Workload::Files(files) => {
-            for (name, case) in cases(files, engine, given)? {
-                let Case::Picks(case) = case else { continue };
-                if case.balancer.name.value != name {
+            for found in cases(files, engine, given)? {
+                let Case::Picks(case) = found.case else {
+                    continue;
+                };
+                if case.balancer.name.value != found.name {
                     continue;
                 }
                 let request = case.request.as_ref();
@@ -66,6 +70,7 @@ pub(super) fn subject<'g>(
                         }
                     },
                     settings: case.balancer.settings.json,
+                    budgets: found.budgets,
                     name: case.name.value,
                 });
             }
@@ -100,7 +105,7 @@ fn configure(
     label: &str,
     item: &Item,
 ) -> Result<Arc<Balancer>, ConfigureError> {
-    let (component, budgets) = (given.component(), Budgets::default());
+    let (component, budgets) = (given.component(), item.budgets);
     Balancer::configure(
         engine,
         component,
