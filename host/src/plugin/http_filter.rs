@@ -121,10 +121,12 @@ impl HttpFilter {
         let result = self.0.call(phase.name(), |instance| {
             std::mem::swap(&mut instance.store.data_mut().exchange, &mut exchange);
             let answer = run(&mut instance.store, instance.calls);
-            std::mem::swap(&mut instance.store.data_mut().exchange, &mut exchange);
+            let state = instance.store.data_mut();
+            std::mem::swap(&mut state.exchange, &mut exchange);
+            if let Ok((verdict,)) = &answer {
+                state.copied.call(bytes_in, verdict.size());
+            }
             let (verdict,) = answer.map_err(|error| instance.fault(&error))?;
-            let copied = &mut instance.store.data_mut().copied;
-            copied.call(bytes_in, verdict.size());
             Verdict::check(verdict, phase)
         });
         (
