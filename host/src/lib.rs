@@ -39,6 +39,8 @@
 //! 5. Meanwhile [`acme`] keeps certificates, [`health`] checks the endpoints, [`discovery`] finds them, and [`admin`] shows and changes them at
 //!    run time; [`lifecycle`] starts and stops all four. They meet requests in the live state of [`upstream`] alone; certificates in [`tls`].
 //!
+//! Besides, `trial` runs plugins on cases in files, through [`filter`] and [`plugin`], without a proxy.
+//!
 //! Dependencies point downwards in steps 1 to 4; `net` and [`observe`] are used by all.
 
 pub mod acme;
@@ -67,4 +69,5 @@ pub mod scaffold;
 pub mod snapshot;
 pub mod store;
 pub mod tls;
+pub(crate) mod trial;
 pub mod upstream;

@@ -1,5 +1,7 @@
 //! `tollgate plugin`.
 
+use super::plugin_bench::{self, BenchArguments};
+use super::plugin_test::{self, TestArguments};
 use super::{refuse, say};
 use crate::plugin::{grant_line, inspect};
 use crate::scaffold;
@@ -21,6 +23,10 @@ pub(super) enum PluginCommand {
     },
     /// Kind, contract version, imports, settings schema, size and digest of a component.
     Inspect { file: PathBuf },
+    /// Run plugins on the exchanges, connections and picks in files, without a proxy, and see that what is expected comes of them.
+    Test(TestArguments),
+    /// Measure a plugin: time, host calls, bytes and memory for each phase.
+    Bench(BenchArguments),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -43,6 +49,8 @@ pub(super) fn run(command: &PluginCommand) -> ExitCode {
             language: Language::Rust,
         } => new_plugin(name, *kind),
         PluginCommand::Inspect { file } => inspect_plugin(file),
+        PluginCommand::Test(arguments) => plugin_test::run(arguments),
+        PluginCommand::Bench(arguments) => plugin_bench::run(arguments),
     }
 }
 

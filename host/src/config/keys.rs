@@ -105,7 +105,7 @@ static PROCESS: &[Key] = &[
     key("drain-delay", "drain-delay \"5s\"", (1, 1)),
 ];
 
-static PLUGIN: &[Key] = &[
+pub(super) static PLUGIN: &[Key] = &[
     key("sha256", "sha256 \"64 hexadecimal digits\"", (1, 1)),
     key("memory-max", "memory-max \"64MiB\"", (1, 1)),
     key("time-max", "time-max \"10ms\"", (1, 1)),
@@ -268,7 +268,7 @@ pub fn accepted_keys() -> Vec<String> {
     keys
 }
 
-fn collect(level: &[Key], above: &str, keys: &mut Vec<String>) {
+pub(super) fn collect(level: &[Key], above: &str, keys: &mut Vec<String>) {
     for key in level {
         let path = format!("{above}{}", key.name);
         keys.push(path.clone());

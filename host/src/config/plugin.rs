@@ -37,7 +37,7 @@ impl Decoder<'_> {
         })
     }
 
-    fn plugin_budgets(&mut self, node: &Node) -> PluginBudgets {
+    pub(super) fn plugin_budgets(&mut self, node: &Node) -> PluginBudgets {
         let default = PluginBudgets::default();
         PluginBudgets {
             memory_bytes_max: self.size(

@@ -20,7 +20,7 @@ use super::imports::MEASURES;
 use super::inspect::Kind;
 use super::needs::BalancerNeeds;
 use super::slots::Slots;
-use super::state::HostState;
+use super::state::{HostState, Usage};
 
 /// The answer that stands for no endpoint.
 const NONE: u32 = u32::MAX;
@@ -83,6 +83,11 @@ impl Balancer {
         self.0.stats()
     }
 
+    /// What this worker's instance has used, if there is one.
+    pub fn usage(&self) -> Option<Usage> {
+        self.0.usage()
+    }
+
     /// Whether its component can ask for [`EndpointTable::measure`]. Only for the clusters of such balancers does the host have to measure.
     pub fn wants_measures(&self) -> bool {
         self.component().inspection().imports_ours(MEASURES)
@@ -125,7 +130,9 @@ impl Balancer {
             known.extend_from_slice(refused);
             let pick: TypedFunc<(u64, &[u32]), (u32,)> = instance.calls.pick;
             let answer = pick.call(&mut instance.store, (key, &loads));
-            instance.store.data_mut().loads = loads;
+            let state = instance.store.data_mut();
+            state.copied.call(size_of_val(loads.as_slice()), 0);
+            state.loads = loads;
             let (index,) = answer.map_err(|error| instance.fault(&error))?;
             check_index(index, table.endpoints().len())
         })

@@ -194,6 +194,21 @@ pub(super) enum HttpVerdict {
     Close,
 }
 
+impl HttpVerdict {
+    /// The bytes that were copied for it.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            HttpVerdict::Next(edits) => edits.len(),
+            HttpVerdict::Reply(reply) => {
+                let headers = reply.headers.iter();
+                let headers: usize = headers.map(|(name, value)| name.len() + value.len()).sum();
+                headers + reply.body.len()
+            }
+            HttpVerdict::Close => 0,
+        }
+    }
+}
+
 #[derive(ComponentType, Lift, Clone, Debug)]
 #[component(variant)]
 pub(super) enum NetworkVerdict {
@@ -201,6 +216,16 @@ pub(super) enum NetworkVerdict {
     Next(Vec<u8>),
     #[component(name = "close")]
     Close,
+}
+
+impl NetworkVerdict {
+    /// The bytes that were copied for it.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            NetworkVerdict::Next(tags) => tags.len(),
+            NetworkVerdict::Close => 0,
+        }
+    }
 }
 
 #[derive(ComponentType, Lower, Clone, Copy, Debug)]

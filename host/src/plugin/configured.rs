@@ -17,7 +17,7 @@ use super::fault::{Fault, Stats, shard};
 use super::grants::{Allowance, Grants};
 use super::needs::Plan;
 use super::slots::{Slot, Slots, Token};
-use super::state::{HostState, LogLimit};
+use super::state::{HostState, LogLimit, Usage};
 use super::ticker::Deadline;
 use crate::observe::plugin_metrics::{self, PluginMetrics};
 
@@ -142,6 +142,10 @@ impl<R: Role> Plugin<R> {
 
     pub(super) fn stats(&self) -> &Stats {
         &self.stats
+    }
+
+    pub(super) fn usage(&self) -> Option<Usage> {
+        self.slot(|slot| Some(slot.instance.as_ref()?.store.data().usage()))
     }
 
     /// Calls into this worker's instance, starting one if there is none. An error costs the instance.

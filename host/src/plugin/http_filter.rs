@@ -22,7 +22,7 @@ use super::grants::Allowance;
 use super::inspect::Kind;
 use super::needs::HttpNeeds;
 use super::slots::Slots;
-use super::state::HostState;
+use super::state::{HostState, Usage};
 use super::verdict::Verdict;
 
 /// A configured HTTP filter. Shared by all workers and by every snapshot that has it with the same component, settings and budgets.
@@ -69,6 +69,11 @@ impl HttpFilter {
         self.0.stats()
     }
 
+    /// What this worker's instance has used, if there is one.
+    pub fn usage(&self) -> Option<Usage> {
+        self.0.usage()
+    }
+
     /// Calls the request phase with `fields` in the flat form. The exchange is lent to the guest's reads and comes back in any case.
     ///
     /// # Errors
@@ -78,7 +83,7 @@ impl HttpFilter {
         exchange: Box<Exchange>,
         fields: &[u8],
     ) -> (Box<Exchange>, Result<Verdict, Fault>) {
-        self.call(Phase::Request, exchange, |store, calls| {
+        self.call(Phase::Request, exchange, fields.len(), |store, calls| {
             let request: TypedFunc<(&[u8],), (HttpVerdict,)> = calls.request;
             request.call(store, (fields,))
         })
@@ -93,7 +98,7 @@ impl HttpFilter {
         exchange: Box<Exchange>,
         fields: &[u8],
     ) -> (Box<Exchange>, Result<Verdict, Fault>) {
-        self.call(Phase::Response, exchange, |store, calls| {
+        self.call(Phase::Response, exchange, fields.len(), |store, calls| {
             let response: TypedFunc<(&[u8],), (HttpVerdict,)> = calls.response;
             response.call(store, (fields,))
         })
@@ -110,13 +115,18 @@ impl HttpFilter {
         &self,
         phase: Phase,
         exchange: Box<Exchange>,
+        bytes_in: usize,
         run: impl FnOnce(&mut Store<HostState>, HttpCalls) -> wasmtime::Result<(HttpVerdict,)>,
     ) -> (Box<Exchange>, Result<Verdict, Fault>) {
         let mut exchange = Some(exchange);
         let result = self.0.call(phase.name(), |instance| {
             std::mem::swap(&mut instance.store.data_mut().exchange, &mut exchange);
             let answer = run(&mut instance.store, instance.calls);
-            std::mem::swap(&mut instance.store.data_mut().exchange, &mut exchange);
+            let state = instance.store.data_mut();
+            std::mem::swap(&mut state.exchange, &mut exchange);
+            if let Ok((verdict,)) = &answer {
+                state.copied.call(bytes_in, verdict.size());
+            }
             let (verdict,) = answer.map_err(|error| instance.fault(&error))?;
             Verdict::check(verdict, phase)
         });

@@ -52,6 +52,7 @@ pub use needs::{
     BalancerNeeds, Decision, EditGroup, HttpNeeds, NetworkNeeds, flatten, flatten_with,
 };
 pub use network_filter::{ConnectionPhase, NetworkFilter};
+pub use state::Usage;
 pub use verdict::{NetworkVerdict, Reply, Verdict};
 
 use configured::Role;

@@ -22,7 +22,7 @@ use super::grants::Allowance;
 use super::inspect::Kind;
 use super::needs::NetworkNeeds;
 use super::slots::Slots;
-use super::state::HostState;
+use super::state::{HostState, Usage};
 use super::verdict::NetworkVerdict;
 
 /// What can be read of a connection during a call.
@@ -74,6 +74,11 @@ impl NetworkFilter {
         self.0.stats()
     }
 
+    /// What this worker's instance has used, if there is one.
+    pub fn usage(&self) -> Option<Usage> {
+        self.0.usage()
+    }
+
     /// Calls the accept phase. The connection is lent to the guest's reads and comes back in any case.
     ///
     /// # Errors
@@ -89,6 +94,8 @@ impl NetworkFilter {
             let (verdict,) = lend(instance, &mut connection, |store| {
                 accept.call(store, (fields,))
             })?;
+            let copied = &mut instance.store.data_mut().copied;
+            copied.call(fields.len(), verdict.size());
             NetworkVerdict::check(verdict)
         });
         (
@@ -105,6 +112,8 @@ impl NetworkFilter {
         let mut connection = Some(connection);
         self.0.call(Phase::Close.name(), |instance| {
             let close: TypedFunc<(&[u8],), ()> = instance.calls.close;
+            let copied = &mut instance.store.data_mut().copied;
+            copied.call(fields.len(), 0);
             lend(instance, &mut connection, |store| {
                 close.call(store, (fields,))
             })

@@ -1,22 +1,21 @@
 //! From a configuration as written to one as it runs. Everything that can fail does so here, before anything is in force.
 
-use super::catalog::chain;
 use super::live::open_connections;
+use super::plugins::Plugins;
 use super::transports::http2_server;
 use super::{
     Action, HttpListener, Listener, Mirror, Protocol, Route, Snapshot, Split, TcpListener, TcpRoute,
 };
 use crate::affinity::Affinity;
 use crate::balance::{LevelPolicy, Picker};
-use crate::config::{self, Config, Diagnostics, EndpointAddress, PluginUse, Spanned};
-use crate::filter::{FILTERS_MAX, Filter, FilterChain, NetworkChain, NetworkFilter, OnFault};
+use crate::config::{self, Config, Diagnostics, EndpointAddress, Spanned};
+use crate::filter::FILTERS_MAX;
 use crate::http::{EscapedSlashes, Limits, Underscores};
 use crate::net::address::Address;
-use crate::plugin::{self, Allowance, Balancer, Component, ConfigureError, Engine};
+use crate::plugin::Engine;
 use crate::route::RouteTable;
-use crate::store::{self, Store};
 use crate::upstream::{Cluster, Rules, Spec, cluster_state};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
@@ -33,10 +32,8 @@ pub fn compile(
 ) -> Result<Snapshot, Diagnostics> {
     let mut compiler = Compiler {
         config,
-        engine,
         running,
-        components: BTreeMap::new(),
-        stores: BTreeMap::new(),
+        plugins: Plugins::new(config, engine),
         errors: Diagnostics::default(),
     };
     let clusters = compiler.clusters();
@@ -57,19 +54,19 @@ pub fn compile(
         listeners,
         drain_timeout: config.process.drain_timeout,
         clusters: in_order,
-        plugins: compiler.loaded_plugins(),
-        stores: compiler.stores.into_values().collect(),
+        plugins: compiler
+            .plugins
+            .loaded(running.map_or(&[], |running| &running.plugins)),
+        stores: compiler.plugins.into_stores(),
     })
 }
 
 type Clusters = HashMap<String, Arc<Cluster>>;
 
 pub(super) struct Compiler<'c> {
-    pub(super) config: &'c Config,
-    pub(super) engine: &'c Engine,
+    config: &'c Config,
     pub(super) running: Option<&'c Snapshot>,
-    pub(super) components: BTreeMap<String, Option<(Arc<Component>, Allowance)>>,
-    pub(super) stores: BTreeMap<String, (Arc<Store>, store::Limits)>,
+    plugins: Plugins<'c>,
     pub(super) errors: Diagnostics,
 }
 
@@ -95,7 +92,9 @@ impl Compiler<'_> {
             self.refuse_double(&endpoints, &spec, endpoint.address.place);
             endpoints.push(spec);
         }
-        let balancer = self.balancer(&name, &written.balancer)?;
+        let balancer = self
+            .plugins
+            .balancer(&name, &written.balancer, &mut self.errors)?;
         let transport = Arc::new(self.transport(written)?);
         let health_check = self.health_check(written, &transport)?;
         let live = cluster_state(&name);
@@ -169,26 +168,15 @@ impl Compiler<'_> {
         }
     }
 
-    fn balancer(&mut self, cluster: &str, used: &PluginUse) -> Option<Arc<Balancer>> {
-        let (component, allowance) = self.component(&used.name)?;
-        let configured = Balancer::configure(
-            self.engine,
-            &component,
-            &used.name.value,
-            cluster,
-            &used.settings.json,
-            allowance,
-        );
-        self.configured(used, configured)
-    }
-
     fn listener(
         &mut self,
         written: &config::Listener,
         clusters: &Clusters,
     ) -> Option<Arc<Listener>> {
         let name: Arc<str> = written.name.value.as_str().into();
-        let network_filters = Arc::new(self.network_filters(&written.network_filters));
+        let network_filters = self
+            .plugins
+            .network_chain(&written.network_filters, &mut self.errors);
         let protocol = match &written.protocol {
             config::ListenerProtocol::Http(http) => {
                 Protocol::Http(Box::new(self.http_listener(http, clusters)))
@@ -208,7 +196,7 @@ impl Compiler<'_> {
             proxy_protocol: written.proxy_protocol.clone(),
             connections_max: written.connections_max,
             idle_timeout: written.idle_timeout,
-            network_filters,
+            network_filters: Arc::new(network_filters),
             protocol,
         }))
     }
@@ -254,12 +242,7 @@ impl Compiler<'_> {
                 Some("the listener's filters count for each of its routes".to_owned()),
             );
         }
-        let filters = FilterChain::new(
-            filters
-                .into_iter()
-                .filter_map(|filter| self.filter(filter))
-                .collect(),
-        );
+        let filters = self.plugins.chain(filters.into_iter(), &mut self.errors);
         let action = action(&written.action, clusters)?;
         let route = Route {
             name: written.name.value.as_str().into(),
@@ -279,70 +262,6 @@ impl Compiler<'_> {
             },
         };
         Some((written.matcher.clone(), Arc::new(route)))
-    }
-
-    fn filter(&mut self, written: &config::Filter) -> Option<Filter> {
-        let used = &written.plugin;
-        let (component, allowance) = self.component(&used.name)?;
-        let configured = plugin::HttpFilter::configure(
-            self.engine,
-            &component,
-            &used.name.value,
-            &used.settings.json,
-            allowance,
-        );
-        let plugin = self.configured(used, configured)?;
-        Some(Filter {
-            name: used.name.value.as_str().into(),
-            plugin,
-            on_fault: on_fault(written.on_fault),
-        })
-    }
-
-    fn network_filters(&mut self, written: &[config::Filter]) -> NetworkChain {
-        NetworkChain::new(
-            written
-                .iter()
-                .filter_map(|filter| self.network_filter(filter))
-                .collect(),
-        )
-    }
-
-    fn network_filter(&mut self, written: &config::Filter) -> Option<NetworkFilter> {
-        let used = &written.plugin;
-        let (component, allowance) = self.component(&used.name)?;
-        let configured = plugin::NetworkFilter::configure(
-            self.engine,
-            &component,
-            &used.name.value,
-            &used.settings.json,
-            allowance,
-        );
-        let plugin = self.configured(used, configured)?;
-        Some(NetworkFilter {
-            name: used.name.value.as_str().into(),
-            plugin,
-            on_fault: on_fault(written.on_fault),
-        })
-    }
-
-    fn configured<T>(&mut self, used: &PluginUse, result: Result<T, ConfigureError>) -> Option<T> {
-        match result {
-            Ok(plugin) => Some(plugin),
-            Err(ConfigureError::Settings(errors)) if errors.is_empty() => self.refuse(
-                used.name.place,
-                "the plugin refuses its settings without saying why",
-                None,
-            ),
-            Err(ConfigureError::Settings(errors)) => {
-                for error in errors {
-                    self.errors
-                        .error(used.settings.place_of(&error.pointer), error.message, None);
-                }
-                None
-            }
-            Err(error) => self.refuse(used.name.place, chain(&error), None),
-        }
     }
 
     pub(super) fn refuse<T>(
@@ -436,12 +355,5 @@ fn limits(written: &config::HttpListener) -> Limits {
             config::EscapedSlashes::Keep => EscapedSlashes::Keep,
         },
         merge_slashes: written.merge_slashes,
-    }
-}
-
-fn on_fault(written: config::OnFault) -> OnFault {
-    match written {
-        config::OnFault::Deny => OnFault::Deny,
-        config::OnFault::Skip => OnFault::Skip,
     }
 }

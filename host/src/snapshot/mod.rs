@@ -13,6 +13,7 @@ pub use catalog::Catalog;
 pub(crate) use catalog::chain;
 pub use compile::compile;
 pub use plugins::LoadedPlugin;
+pub(crate) use plugins::{Plugins, declared_budgets};
 
 use crate::config::{
     ClientCertificateMatch, Compress, HelloMatch, Percent, ProxyProtocolIn, Retry, Template,
