@@ -49,6 +49,11 @@ fn no_key_is_accepted_and_ignored() {
         ),
         ("plugin/time-max", plugin(""), plugin("time-max \"2ms\"")),
         (
+            "plugin/instances-max",
+            plugin(""),
+            plugin("instances-max 2"),
+        ),
+        (
             "listener",
             top(""),
             top("listener \"m\" \"127.0.0.1:0\" { route { respond 200 } }"),
