@@ -10,6 +10,8 @@ generate() { # world, module, further arguments
         -d PartialEq -d Eq --runtime-path ::wit_bindgen::rt --out-dir src/bindings "$@"
 }
 generate http-filter http_filter
+generate full-http-filter full_http_filter \
+    --with "tollgate:plugin/types@0.1.0=$shared::types,tollgate:plugin/log@0.1.0=$shared::log,tollgate:plugin/clock@0.1.0=$shared::clock,tollgate:plugin/random@0.1.0=$shared::random,tollgate:plugin/exchange@0.1.0=$shared::exchange"
 generate network-filter network_filter \
     --with "tollgate:plugin/types@0.1.0=$shared::types,tollgate:plugin/log@0.1.0=$shared::log,tollgate:plugin/clock@0.1.0=$shared::clock,tollgate:plugin/random@0.1.0=$shared::random,tollgate:plugin/exchange@0.1.0=$shared::exchange"
 generate balancer balancer \

@@ -105,7 +105,7 @@ impl FilterChain {
 
     fn steps<'r>(&'r self, run: &'r Run, direction: Direction) -> impl Iterator<Item = Step> + 'r {
         run.leases.iter().filter_map(move |(index, lease)| {
-            let filter = &self.0[*index];
+            let filter = &self.filters[*index];
             let needs = filter.plugin.needs();
             let plan = match direction {
                 Direction::Request => needs.request_body,

@@ -41,7 +41,10 @@ pub enum OnFault {
 
 /// The filters of a route in order; at most [`FILTERS_MAX`].
 #[derive(Debug, Default)]
-pub struct FilterChain(Vec<Filter>);
+pub struct FilterChain {
+    filters: Vec<Filter>,
+    wants_end: bool,
+}
 
 /// What one exchange has done with its chain so far. Reused; [`Run::clear`] keeps its buffers.
 #[derive(Debug, Default)]
@@ -88,7 +91,10 @@ impl FilterChain {
     /// A chain; the caller has checked that there are at most [`FILTERS_MAX`].
     pub fn new(filters: Vec<Filter>) -> FilterChain {
         debug_assert!(filters.len() <= FILTERS_MAX);
-        FilterChain(filters)
+        let wants_end = filters
+            .iter()
+            .any(|filter| filter.plugin.needs().end.is_some());
+        FilterChain { filters, wants_end }
     }
 
     /// Runs the request phases. On a halt, [`FilterChain::on_response`] runs the response phases of the filters before the one that halted.
@@ -97,7 +103,7 @@ impl FilterChain {
         run: &mut Run,
         mut exchange: Box<Exchange>,
     ) -> (Box<Exchange>, Result<(), Halt>) {
-        for (index, filter) in self.0.iter().enumerate() {
+        for (index, filter) in self.filters.iter().enumerate() {
             let decision = filter.plugin.needs().decide(&exchange);
             run.acted |= u64::from(decision.edits()) << index;
             let verdict;
@@ -126,7 +132,7 @@ impl FilterChain {
     ) -> (Box<Exchange>, Passed) {
         let mut passed = Passed::Kept;
         for index in (0..run.decisions.len()).rev() {
-            let filter = &self.0[index];
+            let filter = &self.filters[index];
             let verdict;
             (exchange, verdict) = filter.response(index, run, exchange);
             let settled = run.settle(filter, index, verdict, |edits| {
@@ -148,11 +154,35 @@ impl FilterChain {
         (exchange, passed)
     }
 
+    /// Whether some filter wants to know how an exchange ends.
+    pub fn wants_end(&self) -> bool {
+        self.wants_end
+    }
+
+    /// Runs the phases at the end of an exchange, whose outcome stands in its tags.
+    pub fn on_end(&self, run: &mut Run, mut exchange: Box<Exchange>) -> Box<Exchange> {
+        for index in 0..run.decisions.len() {
+            let plugin = &self.filters[index].plugin;
+            let Some(fields) = &plugin.needs().end else {
+                continue;
+            };
+            if !run.decisions[index].called() {
+                continue;
+            }
+            flatten(fields, &exchange, run.fresh_scratch());
+            exchange = match run.lease(index) {
+                Some(lease) => lease.borrow_mut().finish(exchange, &run.scratch),
+                None => plugin.finish(exchange, &run.scratch),
+            };
+        }
+        exchange
+    }
+
     /// Names of the filters that acted in a run, and of those that faulted.
     pub fn acted<'c>(&'c self, run: &Run) -> impl Iterator<Item = (&'c str, bool)> {
         let (acted, faulted) = run.flags();
         let flagged = move |index: usize| (acted | faulted) >> index & 1 == 1;
-        self.0
+        self.filters
             .iter()
             .enumerate()
             .filter(move |(index, _)| flagged(*index))
@@ -161,7 +191,7 @@ impl FilterChain {
 
     /// The filters in order.
     pub fn iter(&self) -> std::slice::Iter<'_, Filter> {
-        self.0.iter()
+        self.filters.iter()
     }
 }
 
@@ -242,11 +272,21 @@ impl Run {
     pub fn clear(&mut self) {
         self.decisions.clear();
         (self.acted, self.faulted) = (0, 0);
-        if !self.leases.is_empty() {
-            self.leases.clear();
-            // Whoever still holds the old ones speaks of another exchange.
+        self.leases.clear();
+        if self.body_flags.get() != (0, 0) {
+            // Not set back: whoever still holds it speaks of another exchange.
             self.body_flags = Flags::default();
         }
+    }
+
+    /// Gives back the instances that filters had to themselves.
+    pub fn release(&mut self) {
+        self.leases.clear();
+    }
+
+    /// Whether some filter of the exchange may see bodies.
+    pub fn has_leases(&self) -> bool {
+        !self.leases.is_empty()
     }
 
     /// The instance that a filter has to itself.

@@ -268,6 +268,17 @@ impl Lease {
         })
     }
 
+    /// As [`HttpFilter::finish`].
+    pub fn finish(&mut self, exchange: Box<Exchange>, fields: &[u8]) -> Box<Exchange> {
+        let mut exchange = Some(exchange);
+        let Lease { filter, instance } = self;
+        // The fault is in the log and the counters.
+        let _ = filter.0.call_leased(instance, "end", |instance| {
+            finish(instance, &mut exchange, fields)
+        });
+        exchange.expect("swapped in and back, whatever the call answers")
+    }
+
     /// Takes note of a fault that showed only when an answer was put to use; the instance is gone.
     pub fn blame(&mut self, phase: &'static str, fault: Fault) {
         // The fault is what is told.
