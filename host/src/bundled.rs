@@ -29,17 +29,21 @@ mod tests {
         let names: Vec<_> = all().iter().map(|(name, _)| *name).collect();
         let expected = [
             "acl",
+            "cors",
             "first",
             "headers",
             "ip-acl",
             "least-request",
             "maglev",
+            "maintenance",
             "peak-ewma",
             "random",
+            "redirect",
             "request-id",
             "rewrite",
             "ring-hash",
             "round-robin",
+            "security-headers",
         ];
         assert_eq!(names, expected);
         for (name, component) in all() {

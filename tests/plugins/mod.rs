@@ -3,16 +3,21 @@
 mod acl;
 mod balancers;
 mod chain;
+mod cors;
 mod eligible;
 mod files;
 pub(crate) mod guests;
 mod hashing;
 mod headers;
 mod hostile;
+mod maintenance;
+mod redirect;
 mod request_id;
 mod rewrite;
+mod security_headers;
 mod settings;
 
+use crate::harness::h2::H2Client;
 use crate::harness::{Origin, Proxy, config};
 use std::path::Path;
 use tempfile::TempDir;
@@ -41,4 +46,16 @@ fn filtered(filters: &str) -> (Proxy, Origin) {
         &[("ORIGIN", &origin), ("FILTERS", &filters)],
     );
     (Proxy::start(&text), origin)
+}
+
+/// As [`filtered`], for clients that speak HTTP/2.
+fn filtered_http2(filters: &str) -> (Proxy, Origin, H2Client) {
+    let origin = Origin::echo();
+    let text = config(
+        "listener \"web\" \"127.0.0.1:0\" {\n    http2\n    route { filters { FILTERS }; cluster \"c\" }\n}\ncluster \"c\" { endpoint \"ORIGIN\" }\n",
+        &[("ORIGIN", &origin), ("FILTERS", &filters)],
+    );
+    let proxy = Proxy::start(&text);
+    let client = H2Client::connect(proxy.address("web"));
+    (proxy, origin, client)
 }

@@ -47,12 +47,27 @@ fn errors_of_bundled_plugins_are_all_reported_at_once_each_at_its_place() {
         }
         rewrite { strip-prefix "api" }
         request-id header="content-length"
+        redirect {
+            rule "https://a.test{rest}" { path "/a/*" }
+            rule status=200 https=#true
+        }
+        security-headers {
+            hsts preload=#true
+            off "frame-options" "permissions-policy"
+        }
+        cors {
+            origin "https://a.test" "https://b.test/"
+            expose "x y"
+        }
+        maintenance status=204 {
+            except { cookie "a b" }
+        }
     }
     route { respond 200 }
 }
 "#;
     let said = refused(&directory, text);
-    for line in [2, 5, 8, 9, 11, 12] {
+    for line in [2, 5, 8, 9, 11, 12, 14, 15, 18, 19, 22, 23, 25, 26] {
         assert!(
             said.contains(&format!("config.kdl:{line}:")),
             "line {line}: {said}"

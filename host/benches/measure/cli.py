@@ -57,7 +57,7 @@ def _measurements(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         command.add_argument("--nginx-stream-module", metavar="PATH", help="its module for TCP")
         command.add_argument("--rounds", type=int, default=rounds)
         command.add_argument("--seconds", type=float, default=seconds, help="of one turn")
-        command.add_argument("--out", type=Path, default=DATA / f"{name}.json")
+        command.add_argument("--out", metavar="FILE", type=_data_file, default=DATA / f"{name}.json")
         command.add_argument("--proxy-cores", metavar="N,N", help="else the first ones, as many as workers")
         command.add_argument("--load-cores", metavar="N,N", help="else the others")
         command.add_argument("--noise", type=float, default=0.08, help="cores that others may use in an undisturbed sample")
@@ -84,6 +84,14 @@ def _measurements(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     counted.add_argument("--shapes", default="", help="names of shapes; else all")
     counted.add_argument("--keep", metavar="FOLDER", type=Path, help="keep what callgrind wrote, for callgrind_annotate")
     counted.add_argument("--function", help="count in this one, as `nm -C` calls it; else in the task of a connection")
+
+
+def _data_file(text: str) -> Path:
+    """Refused before anything is measured, not after."""
+    path = Path(text)
+    if path.is_dir() or not path.resolve().parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is no file that can be written")
+    return path
 
 
 def _peers(options: argparse.Namespace) -> list[Peer]:

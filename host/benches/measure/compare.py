@@ -16,6 +16,8 @@ from .work import check_work
 
 BASE = "haproxy"
 WARM_SECONDS = 0.3
+# A build that takes a profile of itself writes it when it ends by itself.
+END_SECONDS_MAX = 5.0
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def _measure(bench: Bench, plan: Plan, cell: Cell, origin: Origin) -> dict[str, 
         samples, commands = interleave(bench, turns, plan.rounds, plan.noise)
     finally:
         for proxy in proxies:
-            bench.stop(proxy.process)
+            bench.stop(proxy.process, gently_seconds=END_SECONDS_MAX)
     entries = summarise(samples, cell.metric, BASE)
     for label, entry in entries.items():
         if (added := _added(samples, label, cell)) is not None:

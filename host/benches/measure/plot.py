@@ -80,7 +80,7 @@ def _ratios(document: Document) -> Any:
     axes.set_yticks(range(len(cells)), [_cell_title(cell) for cell in cells])
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
-    axes.set_xlabel(f"median and extremes of the ratios within a round; {title_of(base)} is 1, shorter is better")
+    axes.set_xlabel(f"ratio to {title_of(base)} (shorter is better), with its extremes")
     axes.set_title("CPU time of the proxy for the same work", pad=22)
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(peers))
     _leave_caption(figure)

@@ -1,4 +1,4 @@
-"""`startup`: from the start of the process to the first answered request, with every bundled plugin in use."""
+"""`startup`: from the start of the process to the first answered request, with twelve bundled plugins in use."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _answers(port: int) -> bool:
 
 
 def configuration(port: int, origin: Origin) -> str:
-    """All twelve: a network filter, four HTTP filters, and a cluster for each balancer."""
+    """A network filter, four HTTP filters, and a cluster for each balancer."""
     endpoints = [f"127.0.0.1:{number}" for number in origin.ports]
     routes = "\n".join(f'    route path="/{name}/*" {{ cluster "{name}" }}' for name in BALANCERS)
     clusters = "".join(cluster(name, endpoints, name) for name in BALANCERS)

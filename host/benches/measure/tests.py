@@ -129,9 +129,9 @@ class Shapes(unittest.TestCase):
         there = next(action for action in _parser()._actions if action.choices)
         self.assertEqual(set(there.choices or ()) - {"plot", "tables", "selftest"}, set(TABLES))
 
-    def test_plugins_of_the_repository_are_the_twelve_of_the_start(self) -> None:
+    def test_the_twelve_plugins_of_the_start_are_in_the_repository(self) -> None:
         plugins = {path.name for path in (Path(__file__).resolve().parents[3] / "plugins").iterdir() if path.is_dir()}
-        self.assertEqual(plugins, {*BALANCERS, "acl", "headers", "ip-acl", "request-id", "rewrite"})
+        self.assertLessEqual({*BALANCERS, "acl", "headers", "ip-acl", "request-id", "rewrite"}, plugins)
 
     def test_configurations_say_what_their_mode_is(self) -> None:
         folder = Path("/nowhere")
