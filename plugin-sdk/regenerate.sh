@@ -16,3 +16,5 @@ generate network-filter network_filter \
     --with "tollgate:plugin/types@0.1.0=$shared::types,tollgate:plugin/log@0.1.0=$shared::log,tollgate:plugin/clock@0.1.0=$shared::clock,tollgate:plugin/random@0.1.0=$shared::random,tollgate:plugin/exchange@0.1.0=$shared::exchange"
 generate balancer balancer \
     --with "tollgate:plugin/types@0.1.0=$shared::types,tollgate:plugin/log@0.1.0=$shared::log,tollgate:plugin/clock@0.1.0=$shared::clock,tollgate:plugin/random@0.1.0=$shared::random"
+# Macros that are exported have one namespace in a crate, and both worlds export `http`.
+sed -i 's/__export_tollgate_plugin_http_0_1_0_cabi/__export_full_http_0_1_0_cabi/g' src/bindings/full_http_filter.rs

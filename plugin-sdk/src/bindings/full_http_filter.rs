@@ -2719,7 +2719,7 @@ pub mod exports {
                 }
                 #[doc(hidden)]
                 #[macro_export]
-                macro_rules! __export_tollgate_plugin_http_0_1_0_cabi {
+                macro_rules! __export_full_http_0_1_0_cabi {
                     ($ty:ident with_types_in $($path_to_types:tt)*) => {
                         const _ : () = { #[unsafe (export_name =
                         "tollgate:plugin/http@0.1.0#configure")] unsafe extern "C" fn
@@ -2747,7 +2747,7 @@ pub mod exports {
                     };
                 }
                 #[doc(hidden)]
-                pub use __export_tollgate_plugin_http_0_1_0_cabi;
+                pub use __export_full_http_0_1_0_cabi;
                 #[repr(align(8))]
                 struct _RetArea(
                     [::core::mem::MaybeUninit<
@@ -3897,7 +3897,7 @@ macro_rules! __export_full_http_filter_impl {
     };
     ($ty:ident with_types_in $($path_to_types_root:tt)*) => {
         $($path_to_types_root)*::
-        exports::tollgate::plugin::http::__export_tollgate_plugin_http_0_1_0_cabi!($ty
+        exports::tollgate::plugin::http::__export_full_http_0_1_0_cabi!($ty
         with_types_in $($path_to_types_root)*:: exports::tollgate::plugin::http);
         $($path_to_types_root)*::
         exports::tollgate::plugin::body::__export_tollgate_plugin_body_0_1_0_cabi!($ty
