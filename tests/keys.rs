@@ -28,6 +28,23 @@ const PROVED_BY: &[(&str, &str)] = &[
         "memory_max_is_what_an_instance_may_take",
     ),
     ("plugin/time-max", "time_max_is_what_a_call_may_take"),
+    (
+        "plugin/grant",
+        "an_import_that_is_not_granted_is_refused_with_the_line_that_grants_it",
+    ),
+    (
+        "plugin/grant/store",
+        "plugins_that_are_granted_one_store_count_together_and_over_a_reload",
+    ),
+    ("store", "a_store_holds_what_it_may_and_refuses_the_rest"),
+    (
+        "store/entries-max",
+        "a_store_holds_what_it_may_and_refuses_the_rest",
+    ),
+    (
+        "store/bytes-max",
+        "a_store_holds_what_it_may_and_refuses_the_rest",
+    ),
     ("listener", "a_listener_serves_each_of_its_addresses"),
     ("listener/protocol", "a_listener_changes_its_protocol"),
     (

@@ -1,10 +1,13 @@
 //! Projects made by `plugin new`: each kind builds, its test passes, and the component is what it says.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use tempfile::TempDir;
 use tollgate::plugin::inspect;
 use tollgate::scaffold::{Kind, create};
+
+use crate::harness::{binary, cache_dir};
 
 /// One target folder for all projects, so that what they share is built once; beside the workspace's own.
 fn target_dir() -> std::path::PathBuf {
@@ -36,7 +39,8 @@ fn cargo(project: &Path, arguments: &[&str]) {
     );
 }
 
-fn project_builds(name: &str, kind: Kind, expected: &str) {
+/// Makes a project, builds it and looks into the component. Answers what must be kept, the project and the component.
+fn project_builds(name: &str, kind: Kind, expected: &str) -> (TempDir, PathBuf, PathBuf) {
     let root = tempfile::tempdir().expect("a temporary folder");
     let project = root.path().join(name);
     create(&project, name, kind).expect("the folder is new");
@@ -46,7 +50,7 @@ fn project_builds(name: &str, kind: Kind, expected: &str) {
         .join("wasm32-unknown-unknown/release")
         .join(name.replace('-', "_"))
         .with_extension("wasm");
-    let component = std::fs::read(file).expect("cargo made it");
+    let component = std::fs::read(&file).expect("cargo made it");
     let inspection = inspect(name, &component).expect("it is a plugin");
     assert_eq!(inspection.kind.to_string(), expected);
     assert_eq!(inspection.manifest.name, name);
@@ -59,11 +63,26 @@ fn project_builds(name: &str, kind: Kind, expected: &str) {
         "{:?}",
         inspection.imports
     );
+    (root, project, file)
 }
 
 #[test]
-fn new_http_filter_builds() {
-    project_builds("scaffold-http", Kind::HttpFilter, "http-filter");
+fn new_http_filter_builds_and_its_cases_hold() {
+    let (_root, project, component) =
+        project_builds("scaffold-http", Kind::HttpFilter, "http-filter");
+    // The target folder is not the project's own here, so the component is given by hand.
+    let output = Command::new(binary())
+        .args(["plugin", "test"])
+        .args([component, project.join("cases.kdl")])
+        .env("TOLLGATE_CACHE_DIR", cache_dir())
+        .output()
+        .expect("the binary was built with this test");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && said.contains("4 passed, 0 failed"),
+        "{said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 #[test]

@@ -86,6 +86,20 @@ const USUAL: &str = r#"
     }
 "#;
 
+/// One request of a client that is within its limit: a call to the store for each rule and, unless clients are told nothing, one for the
+/// response.
+const LIMITS: [(&str, &str); 3] = [
+    (
+        "rate-limit, silent",
+        r#"headers "none"; rule "1000000000/1s""#,
+    ),
+    (
+        "rate-limit, silent, sliding window",
+        r#"headers "none"; rule "1000000000/1s" algorithm="sliding-window""#,
+    ),
+    ("rate-limit", r#"rule "1000000000/1s""#),
+];
+
 /// The request and response phases of a chain, without what comes between them. A called filter is called twice.
 fn chains(criterion: &mut Criterion) {
     let forms = [
@@ -108,6 +122,9 @@ fn chains(criterion: &mut Criterion) {
         }
     }
     chain(criterion, "acl and headers as usual", USUAL);
+    for (form, settings) in LIMITS {
+        chain(criterion, form, &format!("rate-limit {{ {settings} }}"));
+    }
 }
 
 fn chain(criterion: &mut Criterion, name: &str, filters: &str) {

@@ -29,6 +29,7 @@ mod tests {
         let names: Vec<_> = all().iter().map(|(name, _)| *name).collect();
         let expected = [
             "acl",
+            "connection-limit",
             "cors",
             "first",
             "headers",
@@ -38,6 +39,7 @@ mod tests {
             "maintenance",
             "peak-ewma",
             "random",
+            "rate-limit",
             "redirect",
             "request-id",
             "rewrite",

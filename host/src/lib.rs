@@ -33,11 +33,13 @@
 //! 2. [`listener`] accepts, reads a PROXY header ([`proxy_protocol`]) where one is due, asks the network filters, shakes hands ([`tls`]), and starts
 //!    the spine of the protocol: [`proxy::http`] or [`proxy::tcp`]. Each stream of [`http2`] comes to the same spine as bytes of HTTP/1.1.
 //! 3. The spine loads the snapshot once for each request. [`http`] parses strictly and knows the framing; [`route`] finds the route;
-//!    [`filter`] runs the chain through [`plugin`]; [`affinity`] tells what the request is bound to; [`balance`] asks the balancer plugin for an
+//!    [`filter`] runs the chain through [`plugin`], whose components may share a [`store`]; [`affinity`] tells what the request is bound to; [`balance`] asks the balancer plugin for an
 //!    endpoint of an [`upstream`] cluster.
 //! 4. The response passes back through the filters, last first, perhaps through [`compress`], and every way to end is one [`proxy::Outcome`].
 //! 5. Meanwhile [`acme`] keeps certificates, [`health`] checks the endpoints, [`discovery`] finds them, and [`admin`] shows and changes them at
 //!    run time; [`lifecycle`] starts and stops all four. They meet requests in the live state of [`upstream`] alone; certificates in [`tls`].
+//!
+//! Besides, `trial` runs plugins on cases in files, through [`filter`] and [`plugin`], without a proxy.
 //!
 //! Dependencies point downwards in steps 1 to 4; `net` and [`observe`] are used by all.
 
@@ -65,5 +67,7 @@ pub mod proxy_protocol;
 pub mod route;
 pub mod scaffold;
 pub mod snapshot;
+pub mod store;
 pub mod tls;
+pub(crate) mod trial;
 pub mod upstream;

@@ -35,6 +35,19 @@ impl Network {
     }
 }
 
+/// The network of this many leading bits that an address lies in, for counting by networks: its first address. An IPv4 address in IPv6 dress is
+/// an IPv4 address.
+#[must_use]
+pub fn network_of(address: IpAddr, ipv4_prefix: u8, ipv6_prefix: u8) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => {
+            let mask = (mask(ipv4_prefix) >> 96) as u32;
+            IpAddr::V4((address.to_bits() & mask).into())
+        }
+        IpAddr::V6(address) => IpAddr::V6((address.to_bits() & mask(ipv6_prefix)).into()),
+    }
+}
+
 impl FromStr for Network {
     type Err = BadNetwork;
 
@@ -137,6 +150,21 @@ mod tests {
                 inside,
                 "{network} {address}"
             );
+        }
+    }
+
+    #[test]
+    fn addresses_have_the_network_of_their_prefix() {
+        let cases = [
+            ("192.0.2.77", 32, "192.0.2.77"),
+            ("192.0.2.77", 24, "192.0.2.0"),
+            ("192.0.2.77", 0, "0.0.0.0"),
+            ("::ffff:192.0.2.77", 24, "192.0.2.0"),
+            ("2001:db8:1:2:3::4", 0, "2001:db8:1::"),
+        ];
+        for (address, prefix, network) in cases {
+            let address = address.parse().expect("a good address");
+            assert_eq!(network_of(address, prefix, 48).to_string(), network);
         }
     }
 

@@ -251,11 +251,15 @@ impl<F: FullHttpFilter> Running for FullConfigured<F> {
     }
 
     fn request_body(&mut self, part: Part<'_>) -> BodyVerdict {
-        self.configured.filter.request_body(&mut self.exchange, part)
+        self.configured
+            .filter
+            .request_body(&mut self.exchange, part)
     }
 
     fn response_body(&mut self, part: Part<'_>) -> BodyVerdict {
-        self.configured.filter.response_body(&mut self.exchange, part)
+        self.configured
+            .filter
+            .response_body(&mut self.exchange, part)
     }
 
     fn trailers(&mut self, lines: &mut Vec<(String, Vec<u8>)>) {

@@ -127,8 +127,14 @@ fn names<'a>(names: &'a [String], errors: &mut Errors) -> impl Iterator<Item = &
 /// Not for what an adversary chooses: collisions are easy to make.
 #[must_use]
 pub fn address_hash(address: &str) -> u64 {
-    let hash = address.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    bytes_hash(address.as_bytes())
+}
+
+/// As [`address_hash`], for any bytes.
+#[must_use]
+pub fn bytes_hash(bytes: &[u8]) -> u64 {
+    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     });
     let hash: u64 = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

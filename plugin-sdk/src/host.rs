@@ -6,7 +6,12 @@ pub(crate) use component::*;
 pub(crate) use native::*;
 
 #[cfg(target_arch = "wasm32")]
+mod capabilities;
+
+#[cfg(target_arch = "wasm32")]
 mod component {
+    pub(crate) use super::capabilities::*;
+
     use crate::Field;
     use crate::bindings::balancer::tollgate::plugin::{loads, measures};
     use crate::bindings::http_filter::tollgate::plugin::{clock, exchange, log, random};
@@ -108,4 +113,6 @@ mod native {
     pub(crate) fn measure(index: u32) -> u64 {
         with_host(|host| host.measure(index).packed())
     }
+
+    pub(crate) use crate::testing::capabilities::*;
 }

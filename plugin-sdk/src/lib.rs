@@ -39,6 +39,8 @@
 //! - Bodies and the end of exchanges: [`FullHttpFilter`], registered by [`full_http_filter!`].
 //! - Settings: [`Settings`] and its derive; the schema goes into the component, where the host reads it without running anything.
 //! - What the host offers: [`log`], [`clock`], [`random`], and reads of the current exchange through [`Request`] and [`Response`].
+//! - [`metrics`]: the plugin's own counters, gauges and histograms. [`store`]: keys, values, counters and rates that all workers share, for
+//!   plugins that were granted a store. A component imports what it uses and nothing else.
 //! - [`loads`] and [`measures`], for balancers: how many requests each endpoint serves; how fast and how well it has answered lately. The host
 //!   measures only where a balancer reads it.
 //! - [`hashing`], for balancers that send equal requests to the same endpoint: the settings of a key, a number for an endpoint that is the same in
@@ -70,11 +72,13 @@ pub mod loads;
 pub mod log;
 mod manifest;
 pub mod measures;
+pub mod metrics;
 mod network;
 pub mod query;
 pub mod random;
 pub mod schema;
 pub mod settings;
+pub mod store;
 mod template;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;

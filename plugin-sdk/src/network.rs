@@ -145,6 +145,10 @@ impl<F: NetworkFilter> Configured<F> {
     pub(crate) fn accept(&self, declared: &[Field], flat: &[u8]) -> Accepted {
         self.filter.accept(&Connection(Facts::new(declared, flat)))
     }
+
+    pub(crate) fn close(&self, declared: &[Field], flat: &[u8]) {
+        self.filter.close(&Connection(Facts::new(declared, flat)));
+    }
 }
 
 impl<F: NetworkFilter> Running for Configured<F> {
@@ -153,8 +157,7 @@ impl<F: NetworkFilter> Running for Configured<F> {
     }
 
     fn close(&self, flat: &[u8]) {
-        let declared = self.plan.close.as_deref().unwrap_or_default();
-        self.filter.close(&Connection(Facts::new(declared, flat)));
+        self.close(self.plan.close.as_deref().unwrap_or_default(), flat);
     }
 }
 

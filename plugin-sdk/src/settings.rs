@@ -1,6 +1,7 @@
 //! Typed settings: a Rust type says the shape (for the schema), reads itself from JSON, and reports every error at its place.
 
 mod error;
+mod rate;
 mod standard;
 mod units;
 
@@ -10,6 +11,7 @@ use crate::json::Json;
 use crate::schema::Schema;
 
 pub use error::{Errors, SettingsError, Step};
+pub use rate::Rate;
 pub use units::Size;
 
 /// A type that settings can be written in.

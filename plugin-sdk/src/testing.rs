@@ -19,9 +19,11 @@
 //! ```
 
 mod apply;
+pub(crate) mod capabilities;
 mod exchange;
 mod guard;
 mod samples;
+mod store;
 
 use std::cell::RefCell;
 use std::fmt;
@@ -30,12 +32,16 @@ pub use exchange::{Exchange, Headers, Response};
 pub use guard::holds as guard_holds;
 pub use samples::samples;
 
+use capabilities::FakeMetric;
+use store::FakeStores;
+
 use crate::http::{self, HttpFilter};
 use crate::log::Level;
 use crate::measures::Measure;
 use crate::network::{self, Accepted, NetworkFilter};
 use crate::random::Generator;
 use crate::settings::Errors;
+use crate::store::StoreError;
 
 use crate::verdict::{Reply, Verdict};
 use crate::{Field, Plan};
@@ -147,6 +153,48 @@ pub fn accepts<F: NetworkFilter>(settings: &str, from: &str) -> bool {
     planned
 }
 
+/// A connection that a network filter let in, for filters that want to know when it ends.
+pub struct Opened<F> {
+    configured: network::Configured<F>,
+    exchange: Exchange,
+}
+
+/// Opens a connection from this address, by the filter's plan; none when the filter closes it.
+///
+/// # Panics
+/// When the settings are refused.
+pub fn connect<F: NetworkFilter>(settings: &str, from: &str) -> Option<Opened<F>> {
+    let configured =
+        network::Configured::<F>::new(settings).unwrap_or_else(|errors| refused(&errors));
+    let mut exchange = Exchange::get("/").from(from);
+    with_host(|host| host.exchange = Some(exchange.clone()));
+    if let Some(fields) = &configured.plan.accept
+        && guard::holds(&configured.plan.guard, &exchange)
+    {
+        match configured.accept(fields, &exchange.flat(fields)) {
+            Accepted::Next(tags) => apply::flat(&mut exchange, &tags.into_bytes()),
+            Accepted::Close => return None,
+        }
+    }
+    Some(Opened {
+        configured,
+        exchange,
+    })
+}
+
+impl<F: NetworkFilter> Opened<F> {
+    /// Ends the connection.
+    pub fn close(self) {
+        let plan = &self.configured.plan;
+        if let Some(fields) = &plan.close
+            && guard::holds(&plan.guard, &self.exchange)
+        {
+            with_host(|host| host.exchange = Some(self.exchange.clone()));
+            self.configured.close(fields, &self.exchange.flat(fields));
+        }
+    }
+}
+
 /// What plugins reach outside of themselves; one for each test thread.
 #[derive(Debug)]
 pub struct Host {
@@ -162,6 +210,12 @@ pub struct Host {
     pub loads: Vec<u32>,
     /// What [`measures::read`](crate::measures::read) answers, by endpoint; beyond its end there is no endpoint.
     pub measures: Vec<Measure>,
+    /// The stores that the plugin is granted; one called `store` unless a test says otherwise.
+    pub stores: Vec<String>,
+    /// What every store answers instead of doing anything, if set: how does the plugin take a full one?
+    pub store_error: Option<StoreError>,
+    kept: FakeStores,
+    metrics: Vec<FakeMetric>,
     generator: Generator,
 }
 
@@ -211,6 +265,10 @@ thread_local! {
         wall: 0,
         loads: Vec::new(),
         measures: Vec::new(),
+        stores: vec!["store".to_owned()],
+        store_error: None,
+        kept: FakeStores::default(),
+        metrics: Vec::new(),
         generator: Generator::seeded(1),
     });
 }

@@ -3,17 +3,20 @@
 use super::{repository, stderr, stdout, tollgate};
 use std::path::Path;
 
-/// A component as the build made it: the bundled `acl`.
-fn bundled() -> std::path::PathBuf {
+/// A bundled component as the build made it.
+fn bundled(name: &str) -> std::path::PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR"))
         .parent()
         .expect("it lies in the target folder");
-    target.join("plugins/wasm32-unknown-unknown/plugin/tollgate_plugin_acl.wasm")
+    let file = format!("tollgate_plugin_{name}.wasm");
+    target
+        .join("plugins/wasm32-unknown-unknown/plugin")
+        .join(file)
 }
 
 #[test]
 fn a_component_says_what_it_is() {
-    let file = bundled();
+    let file = bundled("acl");
     let output = tollgate(&["plugin", "inspect", file.to_str().expect("UTF-8")]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let text = stdout(&output);
@@ -21,6 +24,7 @@ fn a_component_says_what_it_is() {
         "name:     acl\n",
         "kind:     http-filter\n",
         "contract: tollgate:plugin@0.1.0\n",
+        "grants:   none needed\n",
         "\"rule\"",
     ] {
         assert!(text.contains(words), "no {words:?} in\n{text}");
@@ -39,6 +43,21 @@ fn a_component_says_what_it_is() {
         "{digest}"
     );
     assert!(!text.contains("wasi"), "{text}");
+}
+
+#[test]
+fn a_component_says_what_it_has_to_be_granted() {
+    let file = bundled("rate_limit");
+    let output = tollgate(&["plugin", "inspect", file.to_str().expect("UTF-8")]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let text = stdout(&output);
+    for words in [
+        "tollgate:plugin/store@0.1.0\n",
+        "tollgate:plugin/metrics@0.1.0\n",
+        "grants:   store, by: grant { store \"rate-limit\" }\n",
+    ] {
+        assert!(text.contains(words), "no {words:?} in\n{text}");
+    }
 }
 
 #[test]

@@ -4,6 +4,8 @@ mod check;
 mod documents;
 mod endpoint;
 mod inspect;
+mod plugin_bench;
+mod plugin_test;
 mod run;
 mod shipped;
 

@@ -19,6 +19,11 @@ pub(crate) fn balancer() -> PathBuf {
     bare().join("guest_balancer.wasm")
 }
 
+/// An HTTP filter that uses the store and its metrics as its setting `mode` says.
+pub(crate) fn counting() -> PathBuf {
+    bare().join("guest_counting.wasm")
+}
+
 /// A network filter that misbehaves as its setting `mode` says.
 pub(crate) fn network() -> PathBuf {
     bare().join("guest_network.wasm")
@@ -41,6 +46,7 @@ fn bare() -> &'static Path {
                 "guest-bodies",
                 "guest-hostile",
                 "guest-balancer",
+                "guest-counting",
                 "guest-network",
             ],
         )

@@ -3,6 +3,7 @@
 mod acl;
 mod balancers;
 mod chain;
+mod connection_limit;
 mod cors;
 mod eligible;
 mod files;
@@ -11,11 +12,13 @@ mod hashing;
 mod headers;
 mod hostile;
 mod maintenance;
+mod rate_limit;
 mod redirect;
 mod request_id;
 mod rewrite;
 mod security_headers;
 mod settings;
+mod store;
 
 use crate::harness::h2::H2Client;
 use crate::harness::{Origin, Proxy, config};

@@ -18,6 +18,8 @@ pub(super) enum Answer {
     /// There is nothing to show of it any more.
     Done,
     Text(StatusCode, &'static str),
+    /// With its media type.
+    Typed(&'static str, String),
 }
 
 impl Answer {
@@ -38,6 +40,9 @@ impl Answer {
                 Some("text/plain; charset=utf-8"),
                 Bytes::from_static(text.as_bytes()),
             ),
+            Answer::Typed(media_type, text) => {
+                response(StatusCode::OK, Some(media_type), Bytes::from(text))
+            }
         }
     }
 }
@@ -84,6 +89,11 @@ impl Problem {
     pub(super) fn no_such_cluster(cluster: &str) -> Problem {
         let error = format!("there is no cluster `{cluster}`");
         Problem::new(StatusCode::NOT_FOUND, error).help("GET /api/v1/clusters lists them")
+    }
+
+    pub(super) fn no_such_plugin(plugin: &str) -> Problem {
+        let error = format!("no plugin `{plugin}` is in use");
+        Problem::new(StatusCode::NOT_FOUND, error).help("a plugin is named as in the configuration")
     }
 
     pub(super) fn no_such_endpoint(cluster: &str, endpoint: &str) -> Problem {

@@ -34,6 +34,15 @@ pub(super) fn perform(ask: &Ask, operations: &dyn Operations, by: &str) -> Resul
     match (method, &ask.resource) {
         (&Method::GET, Resource::Ready) => Ok(ready(operations)),
         (&Method::GET, Resource::Live) => Ok(Answer::Text(StatusCode::OK, "live\n")),
+        (&Method::GET, Resource::Metrics) => {
+            let (media_type, text) = operations.metrics();
+            Ok(Answer::Typed(media_type, text))
+        }
+        (&Method::GET, Resource::PluginMetrics(plugin)) => {
+            let found = operations.plugin_metrics(plugin);
+            let found = found.ok_or_else(|| Problem::no_such_plugin(plugin));
+            found.map(Answer::Json)
+        }
         (&Method::GET, Resource::Clusters) => Ok(Answer::Json(operations.clusters())),
         (&Method::GET, Resource::Cluster(cluster)) => {
             find_cluster(operations, cluster).map(Answer::Json)

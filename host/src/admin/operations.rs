@@ -22,6 +22,12 @@ pub trait Operations: Send + Sync {
     /// Who is bound to which endpoint, at most `limit` entries; none when there is no such cluster.
     fn affinity(&self, cluster: &str, limit: usize) -> Option<Value>;
 
+    /// The metrics of every plugin, as text for Prometheus, and the media type of that.
+    fn metrics(&self) -> (&'static str, String);
+
+    /// The metrics of one plugin, as an array; none when no such plugin is in use.
+    fn plugin_metrics(&self, plugin: &str) -> Option<Value>;
+
     /// Takes an endpoint out of service or back.
     ///
     /// # Errors

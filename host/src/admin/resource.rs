@@ -9,6 +9,9 @@ use std::fmt::Write;
 pub(super) enum Resource {
     Ready,
     Live,
+    /// Those of all plugins, for Prometheus.
+    Metrics,
+    PluginMetrics(String),
     Clusters,
     Cluster(String),
     Affinity(String),
@@ -45,7 +48,7 @@ impl Resource {
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         Resource::of(&segments).ok_or_else(|| {
             Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path")
-                .help("there are /ready, /live and /api/v1/clusters")
+                .help("there are /ready, /live, /metrics, /api/v1/clusters and /api/v1/plugins/NAME/metrics")
         })
     }
 
@@ -56,6 +59,10 @@ impl Resource {
         match *segments {
             ["ready"] => Some(Resource::Ready),
             ["live"] => Some(Resource::Live),
+            ["metrics"] => Some(Resource::Metrics),
+            ["api", "v1", "plugins", plugin, "metrics"] => {
+                Some(Resource::PluginMetrics(plugin.to_owned()))
+            }
             ["api", "v1", "clusters", ref rest @ ..] => Resource::of_clusters(rest),
             _ => None,
         }
@@ -89,6 +96,7 @@ impl Resource {
     pub(super) fn allow(&self) -> &'static str {
         match self {
             Resource::Ready | Resource::Live => "GET, HEAD",
+            Resource::Metrics | Resource::PluginMetrics(_) => "GET, HEAD",
             Resource::Clusters | Resource::Cluster(_) | Resource::Affinity(_) => "GET, HEAD",
             Resource::Endpoints(_) => "GET, HEAD, POST",
             Resource::Endpoint(_) => "GET, HEAD, PATCH, DELETE",
@@ -160,6 +168,11 @@ mod tests {
             ("/ready", Resource::Ready),
             ("/live", Resource::Live),
             ("/api/v1/clusters", Resource::Clusters),
+            ("/metrics", Resource::Metrics),
+            (
+                "/api/v1/plugins/rate-limit/metrics",
+                Resource::PluginMetrics("rate-limit".to_owned()),
+            ),
             ("/api/v1/clusters/api", Resource::Cluster(api())),
             (
                 "/api/v1/clusters/a%2Fb",
@@ -204,6 +217,8 @@ mod tests {
             ("/api/v1", 404),
             ("/api/v2/clusters", 404),
             ("/api/v1/clusters/", 404),
+            ("/api/v1/plugins/rate-limit", 404),
+            ("/api/v1/plugins//metrics", 404),
             ("/api/v1/clusters/api/other", 404),
             ("/api/v1/clusters/api/endpoints/", 404),
             ("/api/v1/clusters/api/endpoints/x/stop", 404),

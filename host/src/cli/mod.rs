@@ -3,6 +3,8 @@
 mod check;
 mod endpoint;
 mod plugin;
+mod plugin_bench;
+mod plugin_test;
 mod runtime;
 mod table;
 

@@ -1,7 +1,9 @@
 //! `tollgate plugin`.
 
+use super::plugin_bench::{self, BenchArguments};
+use super::plugin_test::{self, TestArguments};
 use super::{refuse, say};
-use crate::plugin::inspect;
+use crate::plugin::{grant_line, inspect};
 use crate::scaffold;
 use crate::snapshot::chain;
 use clap::{Subcommand, ValueEnum};
@@ -21,6 +23,10 @@ pub(super) enum PluginCommand {
     },
     /// Kind, contract version, imports, settings schema, size and digest of a component.
     Inspect { file: PathBuf },
+    /// Run plugins on the exchanges, connections and picks in files, without a proxy, and see that what is expected comes of them.
+    Test(TestArguments),
+    /// Measure a plugin: time, host calls, bytes and memory for each phase.
+    Bench(BenchArguments),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -43,6 +49,8 @@ pub(super) fn run(command: &PluginCommand) -> ExitCode {
             language: Language::Rust,
         } => new_plugin(name, *kind),
         PluginCommand::Inspect { file } => inspect_plugin(file),
+        PluginCommand::Test(arguments) => plugin_test::run(arguments),
+        PluginCommand::Bench(arguments) => plugin_bench::run(arguments),
     }
 }
 
@@ -96,8 +104,17 @@ fn description(inspection: &crate::plugin::Inspection) -> String {
     } else {
         inspection.imports.join("\n          ")
     };
+    let granted: Vec<String> = inspection
+        .granted_by_name()
+        .map(|name| format!("{name}, by: {}", grant_line(name, &manifest.name)))
+        .collect();
+    let grants = if granted.is_empty() {
+        "none needed".to_owned()
+    } else {
+        granted.join("\n          ")
+    };
     format!(
-        "name:     {}\nversion:  {}\nabout:    {}\nkind:     {}\ncontract: tollgate:plugin@{}\nimports:  {imports}\nsize:     {} bytes\nsha256:   {}\nsettings: {schema}\n",
+        "name:     {}\nversion:  {}\nabout:    {}\nkind:     {}\ncontract: tollgate:plugin@{}\nimports:  {imports}\ngrants:   {grants}\nsize:     {} bytes\nsha256:   {}\nsettings: {schema}\n",
         manifest.name,
         manifest.version.as_deref().unwrap_or("-"),
         manifest.description.as_deref().unwrap_or("-"),

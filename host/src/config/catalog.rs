@@ -29,6 +29,8 @@ pub struct PluginManifest {
     pub kind: PluginKind,
     /// The JSON Schema of its settings, if it has one.
     pub settings: Option<Value>,
+    /// What it imports that is granted by name: `store`.
+    pub capabilities: Vec<String>,
     /// Of the component's bytes, 64 lower-case hexadecimal digits.
     pub sha256: String,
 }

@@ -71,7 +71,7 @@ impl Decoder<'_> {
 }
 
 /// The first argument of `balancer` is the plugin; what remains is its settings.
-fn without_first_argument(node: &Node) -> Node {
+pub(super) fn without_first_argument(node: &Node) -> Node {
     let mut settings = node.clone();
     settings.arguments.remove(0);
     settings

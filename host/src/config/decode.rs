@@ -56,6 +56,9 @@ impl<'a> Decoder<'a> {
         if let Some(node) = named(nodes, "admin").next() {
             config.admin = self.admin(node);
         }
+        for node in named(nodes, "store") {
+            config.stores.extend(self.store(node));
+        }
         for node in named(nodes, "listener") {
             config.listeners.extend(self.listener(node));
         }

@@ -10,6 +10,8 @@
 //!    their name, the models of those in `availability` and `protocols`), `demo`; `settings` makes JSON of a plugin's settings and checks it;
 //! 4. `resolve` checks what spans sections: names, duplicates, routes that can never match.
 //!
+//! A file of [`cases`], by which plugins are tried without a proxy, goes the same way by another table.
+//!
 //! Each step goes on after an error with what it could understand, so that one run reports all of them.
 
 mod acme;
@@ -18,6 +20,7 @@ mod admin;
 mod affinity;
 mod affinity_key;
 mod availability;
+pub mod cases;
 mod catalog;
 mod client_tls;
 mod cluster;
@@ -59,6 +62,7 @@ mod settings;
 mod shadow;
 mod shape;
 mod statuses;
+mod store;
 mod suggest;
 mod syntax;
 mod tcp_clusters;
@@ -152,8 +156,8 @@ pub fn load(
     diagnostics.sort();
     if diagnostics.has_errors() {
         diagnostics.drop_warnings();
-        let plugins = config.plugins.into_iter().map(|plugin| plugin.path.value);
-        tree.watched.files.extend(plugins);
+        let files = config.plugin_files().cloned();
+        tree.watched.files.extend(files);
         return Err(Refused {
             diagnostics,
             watched: tree.watched,

@@ -34,6 +34,8 @@ pub struct Config {
     pub admin: Vec<Spanned<SocketAddr>>,
     /// Declared plugins in file order; bundled ones need no entry.
     pub plugins: Vec<Plugin>,
+    /// Stores whose limits are written; others may be granted too.
+    pub stores: Vec<Store>,
     pub listeners: Vec<Listener>,
     pub clusters: Vec<Cluster>,
     pub demo_origins: Vec<DemoOrigin>,
@@ -96,18 +98,63 @@ pub enum LogFormat {
     Json,
 }
 
-/// `plugin "name" "file.wasm" { … }`: a plugin that is not bundled.
+impl Config {
+    /// The files of plugins, to be watched.
+    pub fn plugin_files(&self) -> impl Iterator<Item = &PathBuf> {
+        let paths = self
+            .plugins
+            .iter()
+            .filter_map(|plugin| plugin.path.as_ref());
+        paths.map(|path| &path.value)
+    }
+}
+
+/// `plugin "name" "file.wasm" { … }`: a plugin that is not bundled; without a file, what a bundled one may do.
 #[derive(Debug, Clone)]
 pub struct Plugin {
     pub name: Spanned<String>,
     /// Relative paths are relative to the file that declares the plugin.
-    pub path: Spanned<PathBuf>,
+    pub path: Option<Spanned<PathBuf>>,
     /// The pin, which the component matched when it was read; 64 lower-case hexadecimal digits.
     pub sha256: Option<Spanned<String>>,
     pub budgets: PluginBudgets,
+    /// None where there is no `grant`: see [`Config::stores_of`].
+    pub grants: Option<PluginGrants>,
 }
 
-/// What one plugin may use. Bundled plugins have the defaults.
+/// `grant { … }`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PluginGrants {
+    /// In file order, no name twice.
+    pub stores: Vec<Spanned<String>>,
+}
+
+/// `store "name" { … }`.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pub name: Spanned<String>,
+    pub limits: StoreLimits,
+}
+
+/// What one store may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoreLimits {
+    /// From 1. Default 250 000.
+    pub entries_max: u32,
+    /// Keys, values and 192 bytes an entry; 128 KiB to 1 TiB. Default 64 MiB.
+    pub bytes_max: u64,
+}
+
+impl Default for StoreLimits {
+    fn default() -> Self {
+        Self {
+            entries_max: 250_000,
+            bytes_max: 64 << 20,
+        }
+    }
+}
+
+/// What one plugin may use. Bundled plugins have the defaults unless a `plugin` node says otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PluginBudgets {
     /// Linear memory of one instance, 64 KiB to 4 GiB. Default 64 MiB.

@@ -1,4 +1,4 @@
-//! `plugin "name" "file.wasm" { … }`.
+//! `plugin "name" "file.wasm" { … }`; without a file for a bundled plugin.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,26 +16,30 @@ const TIME_RANGE: std::ops::RangeInclusive<Duration> =
 impl Decoder<'_> {
     pub(super) fn plugin(&mut self, node: &Node) -> Option<Plugin> {
         let name = self.name(node.arguments.first());
-        let path = node
-            .arguments
-            .get(1)
-            .and_then(|item| self.path_beside(item));
+        let file = node.arguments.get(1);
+        let path = file.and_then(|item| self.path_beside(item));
         let sha256 = argument(node, "sha256").and_then(|item| self.parsed(item, parse_sha256));
         let budgets = self.plugin_budgets(node);
+        let grants = self.grants(node);
         let name = name?;
         // Even one that cannot be read is known by name, so that its uses are not reported as well.
         self.declared.entry(name.value.clone()).or_insert(None);
-        let path = path?;
-        self.declare(&name, &path, sha256.as_ref());
+        match (&path, file) {
+            (Some(path), _) => self.declare(&name, path, sha256.as_ref()),
+            (None, None) => self.declare_bundled(&name, sha256.as_ref()),
+            // No path, which was reported.
+            (None, Some(_)) => return None,
+        }
         Some(Plugin {
             name,
             path,
             sha256,
             budgets,
+            grants,
         })
     }
 
-    fn plugin_budgets(&mut self, node: &Node) -> PluginBudgets {
+    pub(super) fn plugin_budgets(&mut self, node: &Node) -> PluginBudgets {
         let default = PluginBudgets::default();
         PluginBudgets {
             memory_bytes_max: self.size(
@@ -63,13 +67,34 @@ impl Decoder<'_> {
             self.error_help(name.place, message, "give yours another name");
         }
         match self.catalog.read(&path.value) {
-            Ok(manifest) => {
-                self.check_pin(pin, &manifest);
-                self.manifests.insert(name.value.clone(), manifest.clone());
-                self.declared.insert(name.value.clone(), Some(manifest));
-            }
+            Ok(manifest) => self.remember(name, pin, manifest),
             Err(message) => self.error(path.place, message),
         }
+    }
+
+    fn declare_bundled(&mut self, name: &Spanned<String>, pin: Option<&Spanned<String>>) {
+        match self.catalog.bundled(&name.value) {
+            Some(manifest) => self.remember(name, pin, manifest),
+            None => {
+                let message = format!(
+                    "no plugin `{}` is bundled, and no file is named",
+                    name.value
+                );
+                let help = format!("it is written: plugin \"{}\" \"file.wasm\"", name.value);
+                self.error_help(name.place, message, help);
+            }
+        }
+    }
+
+    fn remember(
+        &mut self,
+        name: &Spanned<String>,
+        pin: Option<&Spanned<String>>,
+        manifest: PluginManifest,
+    ) {
+        self.check_pin(pin, &manifest);
+        self.manifests.insert(name.value.clone(), manifest.clone());
+        self.declared.insert(name.value.clone(), Some(manifest));
     }
 
     fn check_pin(&mut self, pin: Option<&Spanned<String>>, manifest: &PluginManifest) {

@@ -9,7 +9,7 @@ use crate::net::address::{Address, ListenAddress, UnixAddress};
 use super::suggest::did_you_mean;
 use super::{
     Action, Cluster, Config, Diagnostics, Filter, Listener, ListenerProtocol, Place, Spanned, acme,
-    shadow, tcp_clusters,
+    shadow, store, tcp_clusters,
 };
 
 pub(super) fn check(config: &Config, diagnostics: &mut Diagnostics) {
@@ -18,6 +18,7 @@ pub(super) fn check(config: &Config, diagnostics: &mut Diagnostics) {
     tcp_clusters::check(config, diagnostics);
     warn_of_unused_plugins(config, diagnostics);
     acme::check(config, diagnostics);
+    store::check(config, diagnostics);
     for listener in &config.listeners {
         match &listener.protocol {
             ListenerProtocol::Http(http) => {
@@ -50,6 +51,11 @@ fn check_doubles(config: &Config, diagnostics: &mut Diagnostics) {
     check_names(
         "plugin",
         config.plugins.iter().map(|plugin| &plugin.name),
+        diagnostics,
+    );
+    check_names(
+        "store",
+        config.stores.iter().map(|store| &store.name),
         diagnostics,
     );
     let routes = config.listeners.iter().flat_map(route_names);

@@ -7,50 +7,85 @@ use super::suggest::{did_you_mean, one_of};
 use super::syntax::Node;
 use super::{Diagnostics, Place};
 
-/// Reports every key, property, argument count and repetition that the table does not allow.
+/// Reports every key, property, argument count and repetition that the table of a configuration does not allow.
 pub(super) fn check(nodes: &[Node], diagnostics: &mut Diagnostics) {
-    check_level(None, nodes, TOP, diagnostics);
+    check_by(TOP, nodes, diagnostics);
 }
 
-fn check_level(
-    parent: Option<&'static Key>,
-    nodes: &[Node],
-    keys: &'static [Key],
-    diagnostics: &mut Diagnostics,
-) {
-    let mut seen: HashMap<&str, Place> = HashMap::new();
-    for node in nodes {
-        let Some(key) = keys.iter().find(|key| key.name == node.name()) else {
-            unknown_node(parent, node, keys, diagnostics);
-            continue;
+/// The same by the table of another kind of file.
+pub(super) fn check_by(top: &'static [Key], nodes: &[Node], diagnostics: &mut Diagnostics) {
+    Check { top, diagnostics }.level(None, nodes, top);
+}
+
+struct Check<'a> {
+    top: &'static [Key],
+    diagnostics: &'a mut Diagnostics,
+}
+
+impl Check<'_> {
+    fn level(&mut self, parent: Option<&'static Key>, nodes: &[Node], keys: &'static [Key]) {
+        let mut seen: HashMap<&str, Place> = HashMap::new();
+        for node in nodes {
+            let Some(key) = keys.iter().find(|key| key.name == node.name()) else {
+                self.unknown_node(parent, node, keys);
+                continue;
+            };
+            let first = *seen.entry(key.name).or_insert(node.place());
+            if key.repeat == Repeat::Once && first != node.place() {
+                let message = format!("`{}` is given twice", key.name);
+                let related = (first, "first given here");
+                self.diagnostics
+                    .error_with(node.place(), message, None, related);
+            }
+            self.node(key, node);
+        }
+    }
+
+    fn node(&mut self, key: &'static Key, node: &Node) {
+        check_arguments(key, node, self.diagnostics);
+        if !matches!(key.children, Children::Settings) {
+            for (name, _) in &node.properties {
+                if !key.properties.contains(&name.value.as_str()) {
+                    unknown_property(key, &name.value, name.place, self.diagnostics);
+                }
+            }
+        }
+        match key.children {
+            Children::Keys(keys) => self.level(Some(key), node.children(), keys),
+            Children::Filters | Children::Settings => {}
+            Children::None => {
+                if node.children.is_some() {
+                    let message = format!("`{}` takes no block", key.name);
+                    self.diagnostics.error(node.place(), message, usage(key));
+                }
+            }
+        }
+    }
+
+    fn unknown_node(&mut self, parent: Option<&'static Key>, node: &Node, keys: &'static [Key]) {
+        let name = node.name();
+        if parent.is_some_and(|parent| is_later(parent.name, name)) {
+            return not_in_this_version(name, node.place(), self.diagnostics);
+        }
+        let as_property = parent
+            .filter(|parent| parent.properties.contains(&name))
+            .map(|parent| {
+                let parent = parent.name;
+                format!("`{name}` is a property: write {name}=…, on the line of `{parent}`")
+            });
+        let help = as_property
+            .or_else(|| did_you_mean(name, keys.iter().map(|key| key.name)))
+            .or_else(|| property_of_sibling(keys, name))
+            .or_else(|| belongs_elsewhere(self.top, parent, name))
+            .or_else(|| {
+                let known = one_of(keys.iter().map(|key| key.name));
+                Some(format!("expected {known}"))
+            });
+        let message = match parent {
+            None => format!("unknown key `{name}`"),
+            Some(parent) => format!("unknown key `{name}` in `{}`", parent.name),
         };
-        let first = *seen.entry(key.name).or_insert(node.place());
-        if key.repeat == Repeat::Once && first != node.place() {
-            let message = format!("`{}` is given twice", key.name);
-            diagnostics.error_with(node.place(), message, None, (first, "first given here"));
-        }
-        check_node(key, node, diagnostics);
-    }
-}
-
-fn check_node(key: &'static Key, node: &Node, diagnostics: &mut Diagnostics) {
-    check_arguments(key, node, diagnostics);
-    if !matches!(key.children, Children::Settings) {
-        for (name, _) in &node.properties {
-            if !key.properties.contains(&name.value.as_str()) {
-                unknown_property(key, &name.value, name.place, diagnostics);
-            }
-        }
-    }
-    match key.children {
-        Children::Keys(keys) => check_level(Some(key), node.children(), keys, diagnostics),
-        Children::Filters | Children::Settings => {}
-        Children::None => {
-            if node.children.is_some() {
-                let message = format!("`{}` takes no block", key.name);
-                diagnostics.error(node.place(), message, usage(key));
-            }
-        }
+        self.diagnostics.error(node.place(), message, help);
     }
 }
 
@@ -84,37 +119,6 @@ fn usage(key: &Key) -> Option<String> {
     Some(format!("it is written: {}", key.usage))
 }
 
-fn unknown_node(
-    parent: Option<&'static Key>,
-    node: &Node,
-    keys: &'static [Key],
-    diagnostics: &mut Diagnostics,
-) {
-    let name = node.name();
-    if parent.is_some_and(|parent| is_later(parent.name, name)) {
-        return not_in_this_version(name, node.place(), diagnostics);
-    }
-    let as_property = parent
-        .filter(|parent| parent.properties.contains(&name))
-        .map(|parent| {
-            let parent = parent.name;
-            format!("`{name}` is a property: write {name}=…, on the line of `{parent}`")
-        });
-    let help = as_property
-        .or_else(|| did_you_mean(name, keys.iter().map(|key| key.name)))
-        .or_else(|| property_of_sibling(keys, name))
-        .or_else(|| belongs_elsewhere(parent, name))
-        .or_else(|| {
-            let known = one_of(keys.iter().map(|key| key.name));
-            Some(format!("expected {known}"))
-        });
-    let message = match parent {
-        None => format!("unknown key `{name}`"),
-        Some(parent) => format!("unknown key `{name}` in `{}`", parent.name),
-    };
-    diagnostics.error(node.place(), message, help);
-}
-
 fn unknown_property(key: &Key, name: &str, place: Place, diagnostics: &mut Diagnostics) {
     if is_later(key.name, name) {
         return not_in_this_version(name, place, diagnostics);
@@ -137,12 +141,12 @@ fn property_of_sibling(keys: &'static [Key], name: &str) -> Option<String> {
     Some(format!("`{name}` is a property of `{sibling}`: {usage}"))
 }
 
-fn belongs_elsewhere(parent: Option<&Key>, name: &str) -> Option<String> {
-    if TOP.iter().any(|key| key.name == name) {
+fn belongs_elsewhere(top: &'static [Key], parent: Option<&Key>, name: &str) -> Option<String> {
+    if top.iter().any(|key| key.name == name) {
         return Some(format!("`{name}` belongs at the top level"));
     }
     let mut parents = Vec::new();
-    holders(TOP, name, &mut parents);
+    holders(top, name, &mut parents);
     // The `tls` of a listener holds what that of a cluster does not: its name would be no help here.
     parents.retain(|holder| parent.is_none_or(|parent| parent.name != *holder));
     (!parents.is_empty()).then(|| format!("`{name}` belongs in {}", one_of(parents)))

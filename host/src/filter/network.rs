@@ -46,6 +46,11 @@ impl NetworkChain {
         Ok(())
     }
 
+    /// The filters in order.
+    pub fn iter(&self) -> std::slice::Iter<'_, NetworkFilter> {
+        self.0.iter()
+    }
+
     /// Tells the filters that want to know that a connection they let pass has ended.
     pub fn on_close(&self, facts: &Arc<ConnectionFacts>) {
         for filter in &self.0 {

@@ -236,11 +236,7 @@ impl Control {
                 return Err(refused.render(false));
             }
         };
-        let plugins = loaded
-            .config
-            .plugins
-            .iter()
-            .map(|plugin| &plugin.path.value);
+        let plugins = loaded.config.plugin_files();
         watch.files(
             loaded
                 .watched
@@ -369,6 +365,7 @@ impl Control {
         for cluster in &built.snapshot.clusters {
             cluster.activate(looked.remove(&cluster.name).unwrap_or_default());
         }
+        built.snapshot.limit_stores();
         self.tending.apply(&built.snapshot);
         let answers: Vec<_> = self
             .workers

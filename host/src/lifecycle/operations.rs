@@ -2,6 +2,7 @@
 
 use crate::admin::{self, NewEndpoint, Operations, Refusal, Service};
 use crate::config::{Diagnostics, Spanned};
+use crate::observe::plugin_metrics;
 use crate::snapshot::Snapshot;
 use crate::upstream::{Ask, ClusterState, RuntimeError, Spec, Weight};
 use arc_swap::ArcSwap;
@@ -154,6 +155,14 @@ impl Operations for Running {
             })
             .collect();
         Some(json!({ "size": cluster.table.len(), "entries": entries }))
+    }
+
+    fn metrics(&self) -> (&'static str, String) {
+        (plugin_metrics::CONTENT_TYPE, plugin_metrics::render())
+    }
+
+    fn plugin_metrics(&self, plugin: &str) -> Option<Value> {
+        plugin_metrics::report(plugin)
     }
 
     fn set_service(

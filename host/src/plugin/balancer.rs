@@ -13,13 +13,14 @@ use super::component::{Component, Exports};
 use super::configured::{
     ConfigureError, Instance, Plugin, Role, find_or_configure, no_such_export, wrong_kind,
 };
-use super::engine::{Budgets, Engine};
+use super::engine::Engine;
 use super::fault::{Fault, Stats};
+use super::grants::Allowance;
 use super::imports::MEASURES;
 use super::inspect::Kind;
 use super::needs::BalancerNeeds;
 use super::slots::Slots;
-use super::state::HostState;
+use super::state::{HostState, Usage};
 
 /// The answer that stands for no endpoint.
 const NONE: u32 = u32::MAX;
@@ -52,7 +53,7 @@ impl Balancer {
         label: &str,
         cluster: &str,
         settings: &Value,
-        budgets: Budgets,
+        allowance: impl Into<Allowance>,
     ) -> Result<Arc<Balancer>, ConfigureError> {
         wrong_kind(component, Kind::Balancer)?;
         find_or_configure(
@@ -60,7 +61,7 @@ impl Balancer {
             component,
             (label, cluster),
             settings,
-            budgets,
+            allowance.into(),
             Balancer,
         )
     }
@@ -80,6 +81,11 @@ impl Balancer {
 
     pub fn stats(&self) -> &Stats {
         self.0.stats()
+    }
+
+    /// What this worker's instance has used, if there is one.
+    pub fn usage(&self) -> Option<Usage> {
+        self.0.usage()
     }
 
     /// Whether its component can ask for [`EndpointTable::measure`]. Only for the clusters of such balancers does the host have to measure.
@@ -124,7 +130,9 @@ impl Balancer {
             known.extend_from_slice(refused);
             let pick: TypedFunc<(u64, &[u32]), (u32,)> = instance.calls.pick;
             let answer = pick.call(&mut instance.store, (key, &loads));
-            instance.store.data_mut().loads = loads;
+            let state = instance.store.data_mut();
+            state.copied.call(size_of_val(loads.as_slice()), 0);
+            state.loads = loads;
             let (index,) = answer.map_err(|error| instance.fault(&error))?;
             check_index(index, table.endpoints().len())
         })

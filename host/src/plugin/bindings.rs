@@ -237,6 +237,38 @@ pub(super) enum HttpVerdict {
     Close,
 }
 
+impl HttpVerdict {
+    /// The bytes that were copied for it.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            HttpVerdict::Next(edits) => edits.len(),
+            HttpVerdict::Reply(reply) => reply.size(),
+            HttpVerdict::Close => 0,
+        }
+    }
+}
+
+impl Reply {
+    fn size(&self) -> usize {
+        let headers = self.headers.iter();
+        let headers: usize = headers.map(|(name, value)| name.len() + value.len()).sum();
+        headers + self.body.len()
+    }
+}
+
+impl BodyVerdict {
+    /// The bytes that were copied for it.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            BodyVerdict::Next(change) => {
+                change.content.as_ref().map_or(0, Vec::len) + change.edits.len()
+            }
+            BodyVerdict::Reply(reply) => reply.size(),
+            BodyVerdict::Close => 0,
+        }
+    }
+}
+
 #[derive(ComponentType, Lift, Clone, Debug)]
 #[component(variant)]
 pub(super) enum NetworkVerdict {
@@ -244,6 +276,16 @@ pub(super) enum NetworkVerdict {
     Next(Vec<u8>),
     #[component(name = "close")]
     Close,
+}
+
+impl NetworkVerdict {
+    /// The bytes that were copied for it.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            NetworkVerdict::Next(tags) => tags.len(),
+            NetworkVerdict::Close => 0,
+        }
+    }
 }
 
 #[derive(ComponentType, Lower, Clone, Copy, Debug)]

@@ -12,12 +12,14 @@ use wasmtime::component::{ComponentType, Lift};
 
 use super::bindings::{self, Configured};
 use super::component::{Component, Exports};
-use super::engine::{Budgets, Engine, Identity, Inner};
+use super::engine::{Engine, Identity, Inner};
 use super::fault::{Fault, Stats, shard};
+use super::grants::{Allowance, Grants};
 use super::needs::Plan;
 use super::slots::{Slot, Slots, Token};
-use super::state::{HostState, LogLimit};
+use super::state::{HostState, LogLimit, Usage};
 use super::ticker::Deadline;
+use crate::observe::plugin_metrics::{self, PluginMetrics};
 
 /// What an instance may take to start and be configured. Generous, since a worker does it once in an instance's life, and bounded, since
 /// it does so on its event loop.
@@ -74,6 +76,8 @@ pub(super) struct Plugin<R: Role> {
     settings: String,
     memory_max: usize,
     instances_max: u32,
+    grants: Grants,
+    metrics: Arc<PluginMetrics>,
     call_deadline: Deadline,
     start_deadline: Deadline,
     needs: R,
@@ -93,8 +97,12 @@ impl<R: Role> Plugin<R> {
         component: &Arc<Component>,
         label: &str,
         settings: String,
-        budgets: Budgets,
+        Allowance { budgets, grants }: Allowance,
     ) -> Result<Plugin<R>, ConfigureError> {
+        grants
+            .check(component.inspection())
+            .map_err(ConfigureError::Refused)?;
+        let metrics = plugin_metrics::open(label);
         let inner = Arc::clone(engine.inner());
         let start = Start {
             engine: &inner,
@@ -102,6 +110,8 @@ impl<R: Role> Plugin<R> {
             label: &Arc::from(label),
             settings: &settings,
             memory_max: budgets.memory_max,
+            grants: &grants,
+            metrics: &metrics,
             deadline: inner.ticker.deadline(START_TIME_MAX.max(budgets.time_max)),
         };
         let (_, answer) = start
@@ -121,6 +131,8 @@ impl<R: Role> Plugin<R> {
             stats: Stats::default(),
             engine: inner,
             settings,
+            grants,
+            metrics,
         })
     }
 
@@ -138,6 +150,10 @@ impl<R: Role> Plugin<R> {
 
     pub(super) fn stats(&self) -> &Stats {
         &self.stats
+    }
+
+    pub(super) fn usage(&self) -> Option<Usage> {
+        self.slot(|slot| Some(slot.idle.last()?.store.data().usage()))
     }
 
     /// Calls into this worker's instance, starting one if there is none. An error costs the instance.
@@ -273,6 +289,8 @@ impl<R: Role> Plugin<R> {
             label: &self.label,
             settings: &self.settings,
             memory_max: self.memory_max,
+            grants: &self.grants,
+            metrics: &self.metrics,
             deadline: self.start_deadline,
         };
         match start.run::<R>(log) {
@@ -316,6 +334,8 @@ struct Start<'a> {
     label: &'a Arc<str>,
     settings: &'a str,
     memory_max: usize,
+    grants: &'a Grants,
+    metrics: &'a Arc<PluginMetrics>,
     deadline: Deadline,
 }
 
@@ -331,7 +351,13 @@ impl Start<'_> {
         let pre = &self.component.pre;
         let mut store = Store::new(
             pre.engine(),
-            HostState::new(Arc::clone(self.label), self.memory_max, log),
+            HostState::new(
+                Arc::clone(self.label),
+                self.memory_max,
+                log,
+                self.grants.clone(),
+                Arc::clone(self.metrics),
+            ),
         );
         store.limiter(|state| &mut state.memory);
         Deadline::prepare(&mut store);
@@ -385,7 +411,7 @@ pub(super) fn find_or_configure<R: Role, T: Send + Sync + 'static>(
     component: &Arc<Component>,
     (label, owner): (&str, &str),
     settings: &Value,
-    budgets: Budgets,
+    allowance: Allowance,
     wrap: impl FnOnce(Plugin<R>) -> T,
 ) -> Result<Arc<T>, ConfigureError> {
     let settings = settings.to_string();
@@ -394,13 +420,19 @@ pub(super) fn find_or_configure<R: Role, T: Send + Sync + 'static>(
         settings: Sha256::digest(&settings).into(),
         label: label.to_owned(),
         owner: owner.to_owned(),
-        budgets,
+        budgets: allowance.budgets,
+        stores: allowance
+            .grants
+            .stores()
+            .iter()
+            .map(|store| store.name().clone())
+            .collect(),
     };
     if let Some(plugin) = engine.configured(&identity) {
         return Ok(plugin);
     }
     let plugin = Arc::new(wrap(Plugin::configure(
-        engine, component, label, settings, budgets,
+        engine, component, label, settings, allowance,
     )?));
     engine.remember(identity, &plugin);
     Ok(plugin)

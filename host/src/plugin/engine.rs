@@ -83,6 +83,8 @@ pub(super) struct Identity {
     /// The cluster of a balancer; empty for filters.
     pub(super) owner: String,
     pub(super) budgets: Budgets,
+    /// The names of the stores that it is granted.
+    pub(super) stores: Vec<Arc<str>>,
 }
 
 impl Engine {

@@ -16,12 +16,13 @@ use super::configured::{
     ConfigureError, Instance, Plugin, Role, find_or_configure, no_such_export, wrong_kind,
 };
 use super::edits::{Edits, Phase, append_flat};
-use super::engine::{Budgets, Engine};
+use super::engine::Engine;
 use super::fault::{Fault, Stats};
+use super::grants::Allowance;
 use super::inspect::Kind;
 use super::needs::{HttpNeeds, MoreHttpNeeds};
 use super::slots::Slots;
-use super::state::HostState;
+use super::state::{HostState, Usage};
 use super::verdict::{BodyVerdict, Verdict};
 
 /// A configured HTTP filter. Shared by all workers and by every snapshot that has it with the same component, settings and budgets.
@@ -38,7 +39,7 @@ impl HttpFilter {
         component: &Arc<Component>,
         label: &str,
         settings: &Value,
-        budgets: Budgets,
+        allowance: impl Into<Allowance>,
     ) -> Result<Arc<HttpFilter>, ConfigureError> {
         wrong_kind(component, Kind::HttpFilter)?;
         find_or_configure(
@@ -46,7 +47,7 @@ impl HttpFilter {
             component,
             (label, ""),
             settings,
-            budgets,
+            allowance.into(),
             HttpFilter,
         )
     }
@@ -68,6 +69,11 @@ impl HttpFilter {
         self.0.stats()
     }
 
+    /// What this worker's instance has used, if there is one.
+    pub fn usage(&self) -> Option<Usage> {
+        self.0.usage()
+    }
+
     /// Calls the request phase with `fields` in the flat form. The exchange is lent to the guest's reads and comes back in any case.
     ///
     /// # Errors
@@ -77,7 +83,7 @@ impl HttpFilter {
         exchange: Box<Exchange>,
         fields: &[u8],
     ) -> (Box<Exchange>, Result<Verdict, Fault>) {
-        self.call(Phase::Request, exchange, |store, calls| {
+        self.call(Phase::Request, exchange, fields.len(), |store, calls| {
             let request: TypedFunc<(&[u8],), (HttpVerdict,)> = calls.request;
             request.call(store, (fields,))
         })
@@ -92,7 +98,7 @@ impl HttpFilter {
         exchange: Box<Exchange>,
         fields: &[u8],
     ) -> (Box<Exchange>, Result<Verdict, Fault>) {
-        self.call(Phase::Response, exchange, |store, calls| {
+        self.call(Phase::Response, exchange, fields.len(), |store, calls| {
             let response: TypedFunc<(&[u8],), (HttpVerdict,)> = calls.response;
             response.call(store, (fields,))
         })
@@ -138,11 +144,12 @@ impl HttpFilter {
         &self,
         phase: Phase,
         exchange: Box<Exchange>,
+        bytes_in: usize,
         run: impl FnOnce(&mut Store<HostState>, HttpCalls) -> wasmtime::Result<(HttpVerdict,)>,
     ) -> (Box<Exchange>, Result<Verdict, Fault>) {
         let mut exchange = Some(exchange);
         let result = self.0.call(phase.name(), |instance| {
-            on_head(instance, &mut exchange, phase, run)
+            on_head(instance, &mut exchange, phase, bytes_in, run)
         });
         (
             exchange.expect("swapped in and back, whatever the call answers"),
@@ -157,11 +164,16 @@ fn on_head(
     instance: &mut Instance<HttpNeeds>,
     exchange: &mut Option<Box<Exchange>>,
     phase: Phase,
+    bytes_in: usize,
     run: impl FnOnce(&mut Store<HostState>, HttpCalls) -> wasmtime::Result<(HttpVerdict,)>,
 ) -> Result<Verdict, Fault> {
     std::mem::swap(&mut instance.store.data_mut().exchange, exchange);
     let answer = run(&mut instance.store, instance.calls);
-    std::mem::swap(&mut instance.store.data_mut().exchange, exchange);
+    let state = instance.store.data_mut();
+    std::mem::swap(&mut state.exchange, exchange);
+    if let Ok((verdict,)) = &answer {
+        state.copied.call(bytes_in, verdict.size());
+    }
     let (verdict,) = answer.map_err(|error| instance.fault(&error))?;
     Verdict::check(verdict, phase)
 }
@@ -177,7 +189,9 @@ fn finish(
     let call: TypedFunc<(&[u8],), ()> = end.finish;
     std::mem::swap(&mut instance.store.data_mut().exchange, exchange);
     let answer = call.call(&mut instance.store, (fields,));
-    std::mem::swap(&mut instance.store.data_mut().exchange, exchange);
+    let state = instance.store.data_mut();
+    std::mem::swap(&mut state.exchange, exchange);
+    state.copied.call(fields.len(), 0);
     answer.map_err(|error| instance.fault(&error))
 }
 
@@ -202,7 +216,7 @@ impl Lease {
         exchange: Box<Exchange>,
         fields: &[u8],
     ) -> (Box<Exchange>, Result<Verdict, Fault>) {
-        self.head(Phase::Request, exchange, |store, calls| {
+        self.head(Phase::Request, exchange, fields.len(), |store, calls| {
             let request: TypedFunc<(&[u8],), (HttpVerdict,)> = calls.request;
             request.call(store, (fields,))
         })
@@ -217,7 +231,7 @@ impl Lease {
         exchange: Box<Exchange>,
         fields: &[u8],
     ) -> (Box<Exchange>, Result<Verdict, Fault>) {
-        self.head(Phase::Response, exchange, |store, calls| {
+        self.head(Phase::Response, exchange, fields.len(), |store, calls| {
             let response: TypedFunc<(&[u8],), (HttpVerdict,)> = calls.response;
             response.call(store, (fields,))
         })
@@ -245,6 +259,8 @@ impl Lease {
                 };
                 let answer = call.call(&mut instance.store, (part, last));
                 let (verdict,) = answer.map_err(|error| instance.fault(&error))?;
+                let state = instance.store.data_mut();
+                state.copied.call(part.len(), verdict.size());
                 BodyVerdict::check(verdict, part.len(), phase)
             })
     }
@@ -292,12 +308,13 @@ impl Lease {
         &mut self,
         phase: Phase,
         exchange: Box<Exchange>,
+        bytes_in: usize,
         run: impl FnOnce(&mut Store<HostState>, HttpCalls) -> wasmtime::Result<(HttpVerdict,)>,
     ) -> (Box<Exchange>, Result<Verdict, Fault>) {
         let mut exchange = Some(exchange);
         let Lease { filter, instance } = self;
         let result = filter.0.call_leased(instance, phase.name(), |instance| {
-            on_head(instance, &mut exchange, phase, run)
+            on_head(instance, &mut exchange, phase, bytes_in, run)
         });
         (
             exchange.expect("swapped in and back, whatever the call answers"),

@@ -8,8 +8,10 @@ use wasmtime::component::{Linker, WasmStr};
 
 use super::balancer::EndpointTable;
 use super::bindings::{Field, Level, PACKAGE, VERSION};
+use super::grants::STORE;
 use super::inspect::Kind;
 use super::measure::Measure;
+use super::metrics::METRICS;
 use super::needs::check_field;
 use super::state::HostState;
 
@@ -20,11 +22,16 @@ pub(super) const MEASURES: &str = "measures";
 
 type Call<'a> = StoreContextMut<'a, HostState>;
 
-/// The interfaces that a plugin of this kind may import, `types` included, which holds no function.
+/// The interfaces that a plugin of this kind may import, `types` included, which holds no function; those that are granted by name, too:
+/// `grants.rs` decides about them.
 pub(super) fn granted(kind: Kind) -> &'static [&'static str] {
     match kind {
-        Kind::HttpFilter | Kind::NetworkFilter => &["types", "log", "clock", "random", "exchange"],
-        Kind::Balancer => &["types", "log", "clock", "random", "loads", MEASURES],
+        Kind::HttpFilter | Kind::NetworkFilter => &[
+            "types", "log", "clock", "random", "exchange", METRICS, STORE,
+        ],
+        Kind::Balancer => &[
+            "types", "log", "clock", "random", "loads", MEASURES, METRICS, STORE,
+        ],
     }
 }
 
@@ -35,10 +42,12 @@ pub(super) fn link(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     link_random(linker)?;
     link_exchange(linker)?;
     link_loads(linker)?;
-    link_measures(linker)
+    link_measures(linker)?;
+    super::store::link(linker)?;
+    super::metrics::link(linker)
 }
 
-fn interface(name: &str) -> String {
+pub(super) fn interface(name: &str) -> String {
     format!("{PACKAGE}/{name}@{VERSION}")
 }
 
@@ -47,7 +56,9 @@ fn link_log(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
         "write",
         |mut call: Call<'_>, (level, message): (Level, WasmStr)| {
             let message = message.to_str(&call)?.into_owned();
-            call.data_mut().log.write(level, &message);
+            let state = call.data_mut();
+            state.copied.host_call(0, message.len());
+            state.log.write(level, &message);
             Ok(())
         },
     )
@@ -55,8 +66,12 @@ fn link_log(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
 
 fn link_clock(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     let mut clock = linker.instance(&interface("clock"))?;
-    clock.func_wrap("monotonic", |_: Call<'_>, (): ()| Ok((monotonic(),)))?;
-    clock.func_wrap("wall", |_: Call<'_>, (): ()| {
+    clock.func_wrap("monotonic", |mut call: Call<'_>, (): ()| {
+        call.data_mut().copied.host_call(0, 0);
+        Ok((monotonic(),))
+    })?;
+    clock.func_wrap("wall", |mut call: Call<'_>, (): ()| {
+        call.data_mut().copied.host_call(0, 0);
         Ok((nanoseconds(since_1970()),))
     })
 }
@@ -81,28 +96,42 @@ fn nanoseconds(duration: std::time::Duration) -> u64 {
 fn link_random(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     let mut random = linker.instance(&interface("random"))?;
     random.func_wrap("number", |mut call: Call<'_>, (): ()| {
-        Ok((call.data_mut().random.u64(..),))
+        let state = call.data_mut();
+        state.copied.host_call(0, 0);
+        Ok((state.random.u64(..),))
     })?;
     random.func_wrap("bytes", |mut call: Call<'_>, (length,): (u32,)| {
         let mut bytes = vec![0; length.min(RANDOM_BYTES_MAX) as usize];
-        call.data_mut().random.fill(&mut bytes);
+        let state = call.data_mut();
+        state.copied.host_call(bytes.len(), 0);
+        state.random.fill(&mut bytes);
         Ok((bytes,))
     })
 }
 
 fn link_exchange(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     let mut exchange = linker.instance(&interface("exchange"))?;
-    exchange.func_wrap("read", |call: Call<'_>, (field,): (Field,)| {
+    exchange.func_wrap("read", |mut call: Call<'_>, (field,): (Field,)| {
         // A name that no header can have is absent, as any header that is not there.
         let value = check_field(field)
             .ok()
             .and_then(|field| call.data().read(&field));
+        let bytes = value.as_ref().map_or(0, Vec::len);
+        call.data_mut().copied.host_call(bytes, 0);
         Ok((value,))
     })?;
-    exchange.func_wrap("headers", |call: Call<'_>, (name,): (String,)| {
-        Ok((headers(call.data(), &name),))
+    exchange.func_wrap("headers", |mut call: Call<'_>, (name,): (String,)| {
+        let values = headers(call.data(), &name);
+        let bytes = values.iter().map(Vec::len).sum();
+        call.data_mut().copied.host_call(bytes, 0);
+        Ok((values,))
     })?;
-    exchange.func_wrap("names", |call: Call<'_>, (): ()| Ok((names(call.data()),)))
+    exchange.func_wrap("names", |mut call: Call<'_>, (): ()| {
+        let names = names(call.data());
+        let bytes = names.iter().map(String::len).sum();
+        call.data_mut().copied.host_call(bytes, 0);
+        Ok((names,))
+    })
 }
 
 fn headers(state: &HostState, name: &str) -> Vec<Vec<u8>> {
@@ -127,7 +156,8 @@ fn names(state: &HostState) -> Vec<String> {
 fn link_loads(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     linker.instance(&interface("loads"))?.func_wrap(
         "pair",
-        |call: Call<'_>, (first, second): (u32, u32)| {
+        |mut call: Call<'_>, (first, second): (u32, u32)| {
+            call.data_mut().copied.host_call(0, 0);
             let table = endpoints(call.data());
             let known = |index| known(call.data(), table.as_deref(), index);
             let load = |index| known(index).map_or(u32::MAX, |table| table.load(index));
@@ -137,14 +167,16 @@ fn link_loads(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
 }
 
 fn link_measures(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
-    linker
-        .instance(&interface(MEASURES))?
-        .func_wrap("read", |call: Call<'_>, (index,): (u32,)| {
+    linker.instance(&interface(MEASURES))?.func_wrap(
+        "read",
+        |mut call: Call<'_>, (index,): (u32,)| {
+            call.data_mut().copied.host_call(0, 0);
             let table = endpoints(call.data());
             let known = known(call.data(), table.as_deref(), index);
             let measure = known.map(|table| table.measure(index));
             Ok((measure.unwrap_or(Measure::UNAVAILABLE.packed()),))
-        })
+        },
+    )
 }
 
 /// The endpoints that a balancer has been told of, while anyone still has them.

@@ -8,6 +8,7 @@ use wasmparser::{ComponentExternName, Parser, Payload};
 
 use super::bindings::{PACKAGE, TRACK, VERSION};
 use super::component::LoadError;
+use super::grants::STORE;
 
 /// The custom section that holds the manifest.
 const MANIFEST_SECTION: &str = "tollgate:manifest";
@@ -96,6 +97,17 @@ pub struct Inspection {
 }
 
 impl Inspection {
+    /// The interfaces of the contract that it imports, by their bare names: what it may do, once it is granted those that need it.
+    pub fn capabilities(&self) -> impl Iterator<Item = &str> {
+        let names = self.imports.iter().filter_map(|import| ours(import));
+        names.map(|(name, _)| name).filter(|name| *name != "types")
+    }
+
+    /// Of these, what is granted by name in the configuration.
+    pub fn granted_by_name(&self) -> impl Iterator<Item = &str> {
+        self.capabilities().filter(|name| *name == STORE)
+    }
+
     /// Whether the component imports this interface of the contract, by its bare name: `measures`.
     pub(super) fn imports_ours(&self, interface: &str) -> bool {
         let named = |import: &String| ours(import).is_some_and(|(name, _)| name == interface);

@@ -16,12 +16,13 @@ use super::configured::{
     ConfigureError, Instance, Plugin, Role, find_or_configure, no_such_export, wrong_kind,
 };
 use super::edits::Phase;
-use super::engine::{Budgets, Engine};
+use super::engine::Engine;
 use super::fault::{Fault, Stats};
+use super::grants::Allowance;
 use super::inspect::Kind;
 use super::needs::NetworkNeeds;
 use super::slots::Slots;
-use super::state::HostState;
+use super::state::{HostState, Usage};
 use super::verdict::NetworkVerdict;
 
 /// What can be read of a connection during a call.
@@ -43,7 +44,7 @@ impl NetworkFilter {
         component: &Arc<Component>,
         label: &str,
         settings: &Value,
-        budgets: Budgets,
+        allowance: impl Into<Allowance>,
     ) -> Result<Arc<NetworkFilter>, ConfigureError> {
         wrong_kind(component, Kind::NetworkFilter)?;
         find_or_configure(
@@ -51,7 +52,7 @@ impl NetworkFilter {
             component,
             (label, ""),
             settings,
-            budgets,
+            allowance.into(),
             NetworkFilter,
         )
     }
@@ -73,6 +74,11 @@ impl NetworkFilter {
         self.0.stats()
     }
 
+    /// What this worker's instance has used, if there is one.
+    pub fn usage(&self) -> Option<Usage> {
+        self.0.usage()
+    }
+
     /// Calls the accept phase. The connection is lent to the guest's reads and comes back in any case.
     ///
     /// # Errors
@@ -88,6 +94,8 @@ impl NetworkFilter {
             let (verdict,) = lend(instance, &mut connection, |store| {
                 accept.call(store, (fields,))
             })?;
+            let copied = &mut instance.store.data_mut().copied;
+            copied.call(fields.len(), verdict.size());
             NetworkVerdict::check(verdict)
         });
         (
@@ -104,6 +112,8 @@ impl NetworkFilter {
         let mut connection = Some(connection);
         self.0.call(Phase::Close.name(), |instance| {
             let close: TypedFunc<(&[u8],), ()> = instance.calls.close;
+            let copied = &mut instance.store.data_mut().copied;
+            copied.call(fields.len(), 0);
             lend(instance, &mut connection, |store| {
                 close.call(store, (fields,))
             })

@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 use wasmtime::ResourceLimiter;
 
 use crate::http::{Exchange, Field};
+use crate::observe::plugin_metrics::PluginMetrics;
 
 use super::balancer::EndpointTable;
 use super::bindings::Level;
 use super::fault::Refusal;
+use super::grants::Grants;
 use super::network_filter::ConnectionPhase;
 use super::wasi::Console;
 
@@ -35,15 +37,25 @@ pub(super) struct HostState {
     /// Their loads for one pick, kept for its buffer.
     pub(super) loads: Vec<u32>,
     pub(super) memory: MemoryBudget,
+    pub(super) copied: Copied,
     /// The ticks that a call gets when its first deadline has passed; taken then.
     pub(super) second_stage: u64,
     pub(super) random: fastrand::Rng,
     pub(super) log: Log,
     pub(super) console: Console,
+    pub(super) grants: Grants,
+    /// The plugin's own, which all its instances share.
+    pub(super) metrics: Arc<PluginMetrics>,
 }
 
 impl HostState {
-    pub(super) fn new(label: Arc<str>, memory_max: usize, log: LogLimit) -> HostState {
+    pub(super) fn new(
+        label: Arc<str>,
+        memory_max: usize,
+        log: LogLimit,
+        grants: Grants,
+        metrics: Arc<PluginMetrics>,
+    ) -> HostState {
         HostState {
             exchange: None,
             connection: None,
@@ -55,10 +67,23 @@ impl HostState {
                 memory_max,
                 spent: false,
             },
+            copied: Copied::default(),
             second_stage: 0,
             random: fastrand::Rng::new(),
             log: Log { label, limit: log },
             console: Console::default(),
+            grants,
+            metrics,
+        }
+    }
+
+    /// What the instance has used since it started.
+    pub(super) fn usage(&self) -> Usage {
+        Usage {
+            host_calls: self.copied.host_calls,
+            bytes_in: self.copied.bytes_in,
+            bytes_out: self.copied.bytes_out,
+            memory_bytes: self.memory.memory_max - self.memory.left,
         }
     }
 
@@ -72,6 +97,41 @@ impl HostState {
         };
         found.then_some(out)
     }
+}
+
+/// What crossed the boundary of an instance. Plain numbers: the instance belongs to one thread.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Copied {
+    host_calls: u64,
+    bytes_in: u64,
+    bytes_out: u64,
+}
+
+impl Copied {
+    /// A call of the host by the guest, with the bytes that go in and come out with it.
+    pub(super) fn host_call(&mut self, bytes_in: usize, bytes_out: usize) {
+        self.host_calls += 1;
+        self.call(bytes_in, bytes_out);
+    }
+
+    /// A call of the guest by the host, likewise.
+    pub(super) fn call(&mut self, bytes_in: usize, bytes_out: usize) {
+        self.bytes_in += bytes_in as u64;
+        self.bytes_out += bytes_out as u64;
+    }
+}
+
+/// What one instance has used since it started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Calls of the host by the guest, what language runtimes call by themselves included.
+    pub host_calls: u64,
+    /// Copied into the guest: the fields of calls, and what host calls answered. Settings and endpoints of balancers are not counted.
+    pub bytes_in: u64,
+    /// Copied out of it: edits, replies, tags, log lines.
+    pub bytes_out: u64,
+    /// Linear memory, which never shrinks.
+    pub memory_bytes: usize,
 }
 
 /// The memory that an instance may still take, over all of its linear memories.
@@ -120,6 +180,10 @@ pub(super) struct Log {
 }
 
 impl Log {
+    pub(super) fn label(&self) -> &str {
+        &self.label
+    }
+
     pub(super) fn write(&mut self, level: Level, message: &str) {
         match self.limit.allow(LINES_PER_SECOND, Instant::now()) {
             Allowed::No => {}

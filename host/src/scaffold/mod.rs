@@ -46,7 +46,7 @@ pub enum ScaffoldError {
 }
 
 /// The files of a project besides the SDK: where they go, and their templates.
-fn templates(kind: Kind) -> [(&'static str, &'static str); 6] {
+fn templates(kind: Kind) -> Vec<(&'static str, &'static str)> {
     let (code, readme) = match kind {
         Kind::HttpFilter => (
             include_str!("templates/http-filter.rs.txt"),
@@ -61,7 +61,7 @@ fn templates(kind: Kind) -> [(&'static str, &'static str); 6] {
             include_str!("templates/balancer.md.txt"),
         ),
     };
-    [
+    let mut files = vec![
         ("Cargo.toml", include_str!("templates/Cargo.toml.txt")),
         (
             ".cargo/config.toml",
@@ -74,7 +74,11 @@ fn templates(kind: Kind) -> [(&'static str, &'static str); 6] {
         ),
         ("README.md", readme),
         ("src/lib.rs", code),
-    ]
+    ];
+    if kind == Kind::HttpFilter {
+        files.push(("cases.kdl", include_str!("templates/http-filter.cases.txt")));
+    }
+    files
 }
 
 /// Makes the project in `dir`, which must not exist or be empty. Answers the files written, the SDK's last.

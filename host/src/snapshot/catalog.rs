@@ -37,11 +37,13 @@ impl PluginCatalog for Catalog {
 }
 
 fn manifest(inspection: Inspection) -> PluginManifest {
+    let capabilities = inspection.granted_by_name().map(str::to_owned).collect();
     PluginManifest {
         name: inspection.manifest.name,
         version: inspection.manifest.version.unwrap_or_default(),
         description: inspection.manifest.description.unwrap_or_default(),
         kind: kind(inspection.kind),
+        capabilities,
         settings: inspection.manifest.settings,
         sha256: inspection.sha256,
     }

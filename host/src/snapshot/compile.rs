@@ -1,19 +1,18 @@
 //! From a configuration as written to one as it runs. Everything that can fail does so here, before anything is in force.
 
-use super::catalog::chain;
 use super::live::open_connections;
+use super::plugins::Plugins;
 use super::transports::http2_server;
 use super::{
     Action, HttpListener, Listener, Mirror, Protocol, Route, Snapshot, Split, TcpListener, TcpRoute,
 };
 use crate::affinity::Affinity;
 use crate::balance::{LevelPolicy, Picker};
-use crate::bundled;
-use crate::config::{self, Config, Diagnostics, EndpointAddress, PluginUse, Spanned};
-use crate::filter::{FILTERS_MAX, Filter, FilterChain, NetworkChain, NetworkFilter, OnFault};
+use crate::config::{self, Config, Diagnostics, EndpointAddress, Spanned};
+use crate::filter::FILTERS_MAX;
 use crate::http::{EscapedSlashes, Limits, Underscores};
 use crate::net::address::Address;
-use crate::plugin::{self, Balancer, Budgets, Component, ConfigureError, Engine};
+use crate::plugin::Engine;
 use crate::route::RouteTable;
 use crate::upstream::{Cluster, Rules, Spec, cluster_state};
 use std::collections::HashMap;
@@ -33,9 +32,8 @@ pub fn compile(
 ) -> Result<Snapshot, Diagnostics> {
     let mut compiler = Compiler {
         config,
-        engine,
         running,
-        components: HashMap::new(),
+        plugins: Plugins::new(config, engine),
         errors: Diagnostics::default(),
     };
     let clusters = compiler.clusters();
@@ -56,6 +54,10 @@ pub fn compile(
         listeners,
         drain_timeout: config.process.drain_timeout,
         clusters: in_order,
+        plugins: compiler
+            .plugins
+            .loaded(running.map_or(&[], |running| &running.plugins)),
+        stores: compiler.plugins.into_stores(),
     })
 }
 
@@ -63,9 +65,8 @@ type Clusters = HashMap<String, Arc<Cluster>>;
 
 pub(super) struct Compiler<'c> {
     config: &'c Config,
-    engine: &'c Engine,
     pub(super) running: Option<&'c Snapshot>,
-    components: HashMap<String, Option<(Arc<Component>, Budgets)>>,
+    plugins: Plugins<'c>,
     pub(super) errors: Diagnostics,
 }
 
@@ -91,7 +92,9 @@ impl Compiler<'_> {
             self.refuse_double(&endpoints, &spec, endpoint.address.place);
             endpoints.push(spec);
         }
-        let balancer = self.balancer(&name, &written.balancer)?;
+        let balancer = self
+            .plugins
+            .balancer(&name, &written.balancer, &mut self.errors)?;
         let transport = Arc::new(self.transport(written)?);
         let health_check = self.health_check(written, &transport)?;
         let live = cluster_state(&name);
@@ -165,26 +168,15 @@ impl Compiler<'_> {
         }
     }
 
-    fn balancer(&mut self, cluster: &str, used: &PluginUse) -> Option<Arc<Balancer>> {
-        let (component, budgets) = self.component(&used.name)?;
-        let configured = Balancer::configure(
-            self.engine,
-            &component,
-            &used.name.value,
-            cluster,
-            &used.settings.json,
-            budgets,
-        );
-        self.configured(used, configured)
-    }
-
     fn listener(
         &mut self,
         written: &config::Listener,
         clusters: &Clusters,
     ) -> Option<Arc<Listener>> {
         let name: Arc<str> = written.name.value.as_str().into();
-        let network_filters = Arc::new(self.network_filters(&written.network_filters));
+        let network_filters = self
+            .plugins
+            .network_chain(&written.network_filters, &mut self.errors);
         let protocol = match &written.protocol {
             config::ListenerProtocol::Http(http) => {
                 Protocol::Http(Box::new(self.http_listener(http, clusters)))
@@ -204,7 +196,7 @@ impl Compiler<'_> {
             proxy_protocol: written.proxy_protocol.clone(),
             connections_max: written.connections_max,
             idle_timeout: written.idle_timeout,
-            network_filters,
+            network_filters: Arc::new(network_filters),
             protocol,
         }))
     }
@@ -250,12 +242,7 @@ impl Compiler<'_> {
                 Some("the listener's filters count for each of its routes".to_owned()),
             );
         }
-        let filters = FilterChain::new(
-            filters
-                .into_iter()
-                .filter_map(|filter| self.filter(filter))
-                .collect(),
-        );
+        let filters = self.plugins.chain(filters.into_iter(), &mut self.errors);
         let action = action(&written.action, clusters)?;
         let route = Route {
             name: written.name.value.as_str().into(),
@@ -275,118 +262,6 @@ impl Compiler<'_> {
             },
         };
         Some((written.matcher.clone(), Arc::new(route)))
-    }
-
-    fn filter(&mut self, written: &config::Filter) -> Option<Filter> {
-        let used = &written.plugin;
-        let (component, budgets) = self.component(&used.name)?;
-        let configured = plugin::HttpFilter::configure(
-            self.engine,
-            &component,
-            &used.name.value,
-            &used.settings.json,
-            budgets,
-        );
-        let plugin = self.configured(used, configured)?;
-        Some(Filter {
-            name: used.name.value.as_str().into(),
-            plugin,
-            on_fault: on_fault(written.on_fault),
-        })
-    }
-
-    fn network_filters(&mut self, written: &[config::Filter]) -> NetworkChain {
-        NetworkChain::new(
-            written
-                .iter()
-                .filter_map(|filter| self.network_filter(filter))
-                .collect(),
-        )
-    }
-
-    fn network_filter(&mut self, written: &config::Filter) -> Option<NetworkFilter> {
-        let used = &written.plugin;
-        let (component, budgets) = self.component(&used.name)?;
-        let configured = plugin::NetworkFilter::configure(
-            self.engine,
-            &component,
-            &used.name.value,
-            &used.settings.json,
-            budgets,
-        );
-        let plugin = self.configured(used, configured)?;
-        Some(NetworkFilter {
-            name: used.name.value.as_str().into(),
-            plugin,
-            on_fault: on_fault(written.on_fault),
-        })
-    }
-
-    /// The plugin of this name, loaded once a compilation. A failure is reported where it is first used.
-    fn component(&mut self, name: &Spanned<String>) -> Option<(Arc<Component>, Budgets)> {
-        if let Some(known) = self.components.get(&name.value) {
-            return known.clone();
-        }
-        let loaded = match self
-            .config
-            .plugins
-            .iter()
-            .find(|plugin| plugin.name.value == name.value)
-        {
-            Some(declared) => self.load_file(declared),
-            None => self.load_bundled(name),
-        };
-        self.components.insert(name.value.clone(), loaded.clone());
-        loaded
-    }
-
-    fn load_bundled(&mut self, name: &Spanned<String>) -> Option<(Arc<Component>, Budgets)> {
-        let Some(bytes) = bundled::get(&name.value) else {
-            return self.refuse(
-                name.place,
-                format!("there is no plugin `{}`", name.value),
-                None,
-            );
-        };
-        match self.engine.load_bytes(&name.value, bytes) {
-            Ok(component) => Some((component, budgets(&config::PluginBudgets::default()))),
-            Err(error) => self.refuse(name.place, chain(&error), None),
-        }
-    }
-
-    fn load_file(&mut self, declared: &config::Plugin) -> Option<(Arc<Component>, Budgets)> {
-        let component = match self.engine.load_file(&declared.path.value) {
-            Ok(component) => component,
-            Err(error) => return self.refuse(declared.path.place, chain(&error), None),
-        };
-        let read_before = self.config.manifests.get(&declared.name.value);
-        if read_before.is_some_and(|manifest| manifest.sha256 != component.inspection().sha256) {
-            return self.refuse(
-                declared.path.place,
-                "the file changed while it was being loaded",
-                None,
-            );
-        }
-        Some((component, budgets(&declared.budgets)))
-    }
-
-    fn configured<T>(&mut self, used: &PluginUse, result: Result<T, ConfigureError>) -> Option<T> {
-        match result {
-            Ok(plugin) => Some(plugin),
-            Err(ConfigureError::Settings(errors)) if errors.is_empty() => self.refuse(
-                used.name.place,
-                "the plugin refuses its settings without saying why",
-                None,
-            ),
-            Err(ConfigureError::Settings(errors)) => {
-                for error in errors {
-                    self.errors
-                        .error(used.settings.place_of(&error.pointer), error.message, None);
-                }
-                None
-            }
-            Err(error) => self.refuse(used.name.place, chain(&error), None),
-        }
     }
 
     pub(super) fn refuse<T>(
@@ -480,20 +355,5 @@ fn limits(written: &config::HttpListener) -> Limits {
             config::EscapedSlashes::Keep => EscapedSlashes::Keep,
         },
         merge_slashes: written.merge_slashes,
-    }
-}
-
-fn budgets(written: &config::PluginBudgets) -> Budgets {
-    Budgets {
-        time_max: written.time_max,
-        memory_max: usize::try_from(written.memory_bytes_max).unwrap_or(usize::MAX),
-        instances_max: written.instances_max,
-    }
-}
-
-fn on_fault(written: config::OnFault) -> OnFault {
-    match written {
-        config::OnFault::Deny => OnFault::Deny,
-        config::OnFault::Skip => OnFault::Skip,
     }
 }

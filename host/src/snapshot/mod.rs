@@ -6,11 +6,14 @@
 mod catalog;
 mod compile;
 mod live;
+mod plugins;
 mod transports;
 
 pub use catalog::Catalog;
 pub(crate) use catalog::chain;
 pub use compile::compile;
+pub use plugins::LoadedPlugin;
+pub(crate) use plugins::{Plugins, declared_budgets};
 
 use crate::config::{
     ClientCertificateMatch, Compress, HelloMatch, Percent, ProxyProtocolIn, Retry, Template,
@@ -20,6 +23,7 @@ use crate::http::{ClientCertificate, Limits};
 use crate::http2;
 use crate::net::address::ListenAddress;
 use crate::route::RouteTable;
+use crate::store::{self, Store};
 use crate::tls;
 use crate::upstream::Cluster;
 use ipnet::IpNet;
@@ -38,6 +42,19 @@ pub struct Snapshot {
     /// How long work of an old generation may last.
     pub drain_timeout: Duration,
     pub clusters: Vec<Arc<Cluster>>,
+    /// What plugins were granted, with the limits that this generation writes.
+    pub stores: Vec<(Arc<Store>, store::Limits)>,
+    /// Those in use, for the log: by name.
+    pub plugins: Vec<LoadedPlugin>,
+}
+
+impl Snapshot {
+    /// Puts the limits of its stores in force; they live longer than a generation.
+    pub fn limit_stores(&self) {
+        for (store, limits) in &self.stores {
+            store.set_limits(*limits);
+        }
+    }
 }
 
 impl Drop for Snapshot {

@@ -59,6 +59,14 @@ impl Operations for Fake {
         (cluster == "api").then(|| json!([{ "key": "k", "endpoint": "one", "limit": limit }]))
     }
 
+    fn metrics(&self) -> (&'static str, String) {
+        ("text/x-metrics", "a_metric 1\n".to_owned())
+    }
+
+    fn plugin_metrics(&self, plugin: &str) -> Option<Value> {
+        (plugin == "rate-limit").then(|| json!([{ "name": "decisions" }]))
+    }
+
     fn set_service(
         &self,
         cluster: &str,

@@ -9,10 +9,34 @@ use std::sync::atomic::Ordering;
 const ENDPOINTS: &str = "/api/v1/clusters/api/endpoints";
 
 #[tokio::test]
+async fn metrics_come_with_their_media_type() {
+    let admin = start().await;
+    let answer = admin.ask("GET", "/metrics", None).await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, "a_metric 1\n"));
+    let media_type = "\r\ncontent-type: text/x-metrics\r\n";
+    assert!(answer.head.contains(media_type), "{}", answer.head);
+    assert_eq!(admin.ask("POST", "/metrics", None).await.status, 405);
+    let unknown = admin
+        .ask("GET", "/api/v1/plugins/other/metrics", None)
+        .await;
+    assert_eq!(unknown.status, 404);
+    assert!(
+        unknown.body.contains("no plugin `other`"),
+        "{}",
+        unknown.body
+    );
+}
+
+#[tokio::test]
 async fn what_is_there_can_be_read() {
     let admin = start().await;
     for (path, pointer, expected) in [
         ("/api/v1/clusters", "/1/cluster", json!("a/b")),
+        (
+            "/api/v1/plugins/rate-limit/metrics",
+            "/0/name",
+            json!("decisions"),
+        ),
         ("/api/v1/clusters/api", "/endpoints/0/id", json!("one")),
         ("/api/v1/clusters/a%2Fb", "/cluster", json!("a/b")),
         (

@@ -54,6 +54,22 @@ fn no_key_is_accepted_and_ignored() {
             plugin("instances-max 2"),
         ),
         (
+            "plugin/grant/store",
+            plugin(""),
+            plugin("grant { store \"s\" }"),
+        ),
+        ("store", top(""), top("store \"s\"")),
+        (
+            "store/entries-max",
+            top("store \"s\""),
+            top("store \"s\" { entries-max 9 }"),
+        ),
+        (
+            "store/bytes-max",
+            top("store \"s\""),
+            top("store \"s\" { bytes-max \"1MiB\" }"),
+        ),
+        (
             "listener",
             top(""),
             top("listener \"m\" \"127.0.0.1:0\" { route { respond 200 } }"),
@@ -320,6 +336,7 @@ fn no_key_is_accepted_and_ignored() {
     // Holders of other keys, and the one key that adds files. A cluster has a queue and retries without being told so.
     let others = [
         "process",
+        "plugin/grant",
         "process/log",
         "listener/limits",
         "listener/timeouts",

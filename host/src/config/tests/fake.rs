@@ -23,6 +23,7 @@ impl PluginCatalog for FakeCatalog {
     fn read(&self, path: &Path) -> Result<PluginManifest, String> {
         match path.file_name().and_then(|name| name.to_str()) {
             Some("geo.wasm") => Ok(manifest("geo", PluginKind::HttpFilter, schema("geo"))),
+            Some("counting.wasm") => Ok(manifest("counting", PluginKind::HttpFilter, None)),
             Some("bare.wasm") => Ok(manifest("bare", PluginKind::HttpFilter, None)),
             Some("broken-schema.wasm") => {
                 let schema = json!({ "type": "nonsense" });
@@ -52,6 +53,10 @@ fn manifest(name: &str, kind: PluginKind, settings: Option<Value>) -> PluginMani
         description: String::new(),
         kind,
         settings,
+        capabilities: match name {
+            "counting" | "limit" => vec!["store".to_owned()],
+            _ => Vec::new(),
+        },
         sha256: SHA256.to_owned(),
     }
 }

@@ -249,8 +249,8 @@ fn includes_are_read_in_order_and_watched() {
     assert_eq!(names, ["a", "d1", "d2", "one", "z"]);
     assert_eq!(loaded.watched.files.len(), 5);
     assert_eq!(loaded.watched.directories, [dir.path().join("d")]);
-    let plugin = &loaded.config.plugins[0].path.value;
-    assert_eq!(*plugin, dir.path().join("d/../plugins/geo.wasm"));
+    let plugin = loaded.config.plugin_files().next();
+    assert_eq!(plugin, Some(&dir.path().join("d/../plugins/geo.wasm")));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod availability;
 mod availability_keys;
+mod cases;
 mod every_key;
 mod fake;
 mod load;

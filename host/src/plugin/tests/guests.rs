@@ -12,6 +12,11 @@ pub(super) fn balancer() -> PathBuf {
     bare().join("guest_balancer.wasm")
 }
 
+/// The filter that imports `store` and `metrics`.
+pub(super) fn counting() -> PathBuf {
+    bare().join("guest_counting.wasm")
+}
+
 /// The balancer that imports `measures`.
 pub(super) fn measures() -> PathBuf {
     bare().join("guest_measures.wasm")
@@ -37,6 +42,7 @@ fn bare() -> &'static Path {
             &[
                 "guest-hostile",
                 "guest-balancer",
+                "guest-counting",
                 "guest-measures",
                 "guest-network",
             ],

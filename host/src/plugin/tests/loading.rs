@@ -116,7 +116,7 @@ fn imports_that_the_host_does_not_have_are_named() {
         ("tollgate:plugin/measures@0.1.0", "http"),
         ("tollgate:plugin/measures@0.1.0", "network"),
         ("tollgate:plugin/exchange@0.1.0", "balance"),
-        ("tollgate:plugin/store@0.1.0", "http"),
+        ("tollgate:plugin/unknown@0.1.0", "http"),
     ] {
         let error = importing(name, kind);
         assert!(

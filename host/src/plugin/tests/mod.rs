@@ -2,6 +2,7 @@
 
 mod balancer;
 mod capabilities;
+mod granted;
 mod guests;
 mod hostile;
 mod http;

@@ -72,6 +72,7 @@ fn define(
     let stub = Stub::of(interface, name);
     let title = format!("{interface}#{name}");
     linker.func_new(name, move |mut call, ty, params, results| {
+        call.data_mut().copied.host_call(0, 0);
         let handles = take_handles(&mut call, params)?;
         let answer = stub
             .answer(&mut call, &ty, params, &handles)?
