@@ -17,7 +17,7 @@ fn a_filter_learns_how_an_exchange_ended() {
     assert_eq!(proxy.client().get("/good").status, 200);
     proxy.log_line("ended /good ok status 200 cluster c attempts 1 sent true");
     assert_eq!(proxy.client().get("/bad").status, 502);
-    proxy.log_line("ended /bad upstream-reset status 502 cluster c attempts 1 sent true");
+    proxy.log_line("ended /bad upstream-reset status 502 cluster c attempts 2 sent true");
 }
 
 #[test]
@@ -28,6 +28,6 @@ fn a_fault_at_the_end_harms_nobody() {
     for _ in 0..3 {
         assert_eq!(client.get("/x").text(), "ok");
     }
-    proxy.log_line("phase=end");
+    proxy.log_line("\"phase\":\"end\"");
     assert_eq!(origin.connections(), 1);
 }

@@ -12,7 +12,6 @@ use crate::plugins::{folder, guests};
 fn filtering(filters: &str, origin: &Origin) -> Proxy {
     let text = config(
         r#"
-        process { workers 1 }
         plugin "bodies" "bodies.wasm" { time-max "50ms"; instances-max 8 }
         listener "web" "127.0.0.1:0" {
             route path="/plain" { cluster "c" }

@@ -168,7 +168,7 @@ fn a_response_that_is_filtered_and_compressed_is_both() {
         "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     ));
-    let filters = format!("{} }}; compress {{ size-min \"1KiB\"", mode("upper"));
+    let filters = format!("{} }}; compress {{ type \"text/plain\"", mode("upper"));
     let proxy = filtering(&filters, &origin);
     let response = proxy.client().ask("GET", "/x", "Accept-Encoding: gzip\r\n");
     assert_eq!(response.header("content-encoding"), Some("gzip"));
