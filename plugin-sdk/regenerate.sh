@@ -22,8 +22,12 @@ generate() { # world, module, further arguments
         -d PartialEq --runtime-path ::wit_bindgen::rt --out-dir src/bindings "$@"
 }
 generate http-filter http_filter -d Eq
+generate full-http-filter full_http_filter -d Eq \
+    --with "tollgate:plugin/types@0.1.0=$shared::types,tollgate:plugin/log@0.1.0=$shared::log,tollgate:plugin/clock@0.1.0=$shared::clock,tollgate:plugin/random@0.1.0=$shared::random,tollgate:plugin/exchange@0.1.0=$shared::exchange"
 generate network-filter network_filter -d Eq \
     --with "tollgate:plugin/types@0.1.0=$shared::types,tollgate:plugin/log@0.1.0=$shared::log,tollgate:plugin/clock@0.1.0=$shared::clock,tollgate:plugin/random@0.1.0=$shared::random,tollgate:plugin/exchange@0.1.0=$shared::exchange"
 generate balancer balancer -d Eq \
     --with "tollgate:plugin/types@0.1.0=$shared::types,tollgate:plugin/log@0.1.0=$shared::log,tollgate:plugin/clock@0.1.0=$shared::clock,tollgate:plugin/random@0.1.0=$shared::random"
 generate capabilities capabilities --with "tollgate:plugin/types@0.1.0=$shared::types"
+# Macros that are exported have one namespace in a crate, and both worlds export `http`.
+sed -i 's/__export_tollgate_plugin_http_0_1_0_cabi/__export_full_http_0_1_0_cabi/g' src/bindings/full_http_filter.rs

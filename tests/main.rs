@@ -5,6 +5,7 @@
 
 mod acme;
 mod availability;
+mod bodies;
 mod cli;
 mod compress;
 mod grpc;

@@ -41,7 +41,7 @@ impl Edits {
         self.push(6, "", status.to_string().as_bytes())
     }
 
-    /// Sets a tag, readable by later filters. Names that begin with `tls.` or `proxy.` are the host's: setting one is a fault.
+    /// Sets a tag, readable by later filters. Names that begin with `tls.`, `proxy.` or `exchange.` are the host's: setting one is a fault.
     pub fn tag(&mut self, name: &str, value: impl AsRef<[u8]>) -> &mut Self {
         self.push(7, name, value.as_ref())
     }
@@ -76,6 +76,29 @@ impl Edits {
         self.0.extend_from_slice(value);
         self
     }
+}
+
+/// The lines that edits append; anything else in them is passed over.
+pub(crate) fn lines(flat: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let mut lines = Vec::new();
+    let mut rest = flat;
+    while let Some((operation, name, value, behind)) = first(rest) {
+        if operation == 2 {
+            lines.push((String::from_utf8_lossy(name).into_owned(), value.to_vec()));
+        }
+        rest = behind;
+    }
+    lines
+}
+
+fn first(flat: &[u8]) -> Option<(u8, &[u8], &[u8], &[u8])> {
+    let (operation, rest) = flat.split_first()?;
+    let (length, rest) = rest.split_first_chunk::<2>()?;
+    let (name, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes(*length)))?;
+    let (length, rest) = rest.split_first_chunk::<4>()?;
+    let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+    let (value, rest) = rest.split_at_checked(length)?;
+    Some((*operation, name, value, rest))
 }
 
 /// Whether a header may be edited. Framing and hop-by-hop headers are the host's.

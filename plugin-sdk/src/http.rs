@@ -152,7 +152,7 @@ impl Plan {
         self
     }
 
-    fn to_wit(&self) -> wit::Needs {
+    pub(crate) fn to_wit(&self) -> wit::Needs {
         let phase =
             |fields: &Option<Vec<Field>>| fields.clone().map(|fields| types::Phase { fields });
         wit::Needs {

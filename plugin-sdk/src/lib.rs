@@ -36,6 +36,7 @@
 //! ```
 //!
 //! - Traits: [`HttpFilter`], [`NetworkFilter`], [`Balancer`]; registered by [`http_filter!`], [`network_filter!`], [`balancer!`].
+//! - Bodies and the end of exchanges: [`FullHttpFilter`], registered by [`full_http_filter!`].
 //! - Settings: [`Settings`] and its derive; the schema goes into the component, where the host reads it without running anything.
 //! - What the host offers: [`log`], [`clock`], [`random`], and reads of the current exchange through [`Request`] and [`Response`].
 //! - [`metrics`]: the plugin's own counters, gauges and histograms. [`store`]: keys, values, counters and rates that all workers share, for
@@ -61,6 +62,7 @@ pub mod clock;
 pub mod conditions;
 mod edits;
 mod facts;
+mod full;
 mod guard;
 pub mod hashing;
 mod host;
@@ -86,6 +88,7 @@ pub use balancer::{Balancer, BalancerPlan, Endpoint, Pick};
 pub use bindings::http_filter::tollgate::plugin::types::{Field, Part};
 pub use edits::{Edits, is_editable, is_header_name, is_header_value};
 pub use facts::Facts;
+pub use full::{Bodies, BodyVerdict, FullHttpFilter, Handling, Part as BodyPart};
 pub use guard::{Guard, header, header_equals, host, method, not, path, path_prefix, source};
 pub use http::{ConstantEdits, HttpFilter, Plan, Request, Response};
 pub use manifest::Manifest;
@@ -115,7 +118,8 @@ pub mod prelude {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::balancer::BalancerPlugin;
-    pub use crate::bindings::{balancer, http_filter, network_filter};
+    pub use crate::bindings::{balancer, full_http_filter, http_filter, network_filter};
+    pub use crate::full::FullHttpPlugin;
     pub use crate::http::HttpPlugin;
     pub use crate::network::NetworkPlugin;
 }
@@ -130,6 +134,20 @@ macro_rules! http_filter {
         const _: () = {
             type Plugin = $crate::__private::HttpPlugin<$filter>;
             $crate::__private::http_filter::export_http_filter!(Plugin with_types_in $crate::__private::http_filter);
+        };
+    };
+}
+
+/// Registers a [`FullHttpFilter`] as the plugin of this crate.
+#[macro_export]
+macro_rules! full_http_filter {
+    ($filter:ty) => {
+        $crate::__manifest!("http-filter", <$filter as $crate::HttpFilter>::Settings);
+
+        #[cfg(target_arch = "wasm32")]
+        const _: () = {
+            type Plugin = $crate::__private::FullHttpPlugin<$filter>;
+            $crate::__private::full_http_filter::export_full_http_filter!(Plugin with_types_in $crate::__private::full_http_filter);
         };
     };
 }

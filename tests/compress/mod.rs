@@ -43,7 +43,7 @@ fn text(count: usize) -> Vec<u8> {
 }
 
 /// Decodes by what the response says of itself; as it is where it says nothing.
-fn decoded(response: &Response) -> Vec<u8> {
+pub(crate) fn decoded(response: &Response) -> Vec<u8> {
     decode(response.header("content-encoding"), &response.body)
 }
 

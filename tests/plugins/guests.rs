@@ -9,6 +9,11 @@ pub(crate) fn hostile() -> PathBuf {
     bare().join("guest_hostile.wasm")
 }
 
+/// An HTTP filter with every phase; its setting `mode` says what it does to bodies.
+pub(crate) fn bodies() -> PathBuf {
+    bare().join("guest_bodies.wasm")
+}
+
 /// A balancer whose setting `mode` says how it picks.
 pub(crate) fn balancer() -> PathBuf {
     bare().join("guest_balancer.wasm")
@@ -38,6 +43,7 @@ fn bare() -> &'static Path {
         build(
             "wasm32-unknown-unknown",
             &[
+                "guest-bodies",
                 "guest-hostile",
                 "guest-balancer",
                 "guest-counting",

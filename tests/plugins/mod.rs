@@ -33,7 +33,7 @@ pub(crate) fn bundled(name: &str) -> Vec<u8> {
 }
 
 /// A folder with these plugins in it.
-fn folder(plugins: &[(&str, &Path)]) -> TempDir {
+pub(crate) fn folder(plugins: &[(&str, &Path)]) -> TempDir {
     let directory = tempfile::tempdir().expect("a temporary folder");
     for (name, file) in plugins {
         std::fs::copy(file, directory.path().join(name)).expect("it was built");

@@ -29,14 +29,23 @@ pub(super) fn add_vary(response: &mut ResponseHead) -> Result<(), BadField> {
 
 /// Says that the body is compressed, and nothing that is no longer true.
 pub(super) fn announce(response: &mut ResponseHead, coding: Coding) -> Result<(), BadField> {
-    weaken_etag(response.fields_mut())?;
     let fields = response.fields_mut();
     fields.set(b"Content-Encoding", coding.as_str().as_bytes())?;
+    unsettle(fields)?;
+    response.forget_length();
+    Ok(())
+}
+
+/// Takes from a head what is no longer true once the bytes of the body are others: a strong `ETag`, `Accept-Ranges`, digests.
+///
+/// # Errors
+/// When the head has no room for the change.
+pub fn unsettle(fields: &mut Fields) -> Result<(), BadField> {
+    weaken_etag(fields)?;
     fields.remove(b"Accept-Ranges");
     for name in OF_THE_BYTES {
         fields.remove(name);
     }
-    response.forget_length();
     Ok(())
 }
 

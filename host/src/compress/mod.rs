@@ -1,4 +1,5 @@
-//! Compression of response bodies on their way downstream: gzip, Brotli and Zstandard, as a route's `compress` says.
+//! Content codings: compression of response bodies on their way downstream by gzip, Brotli and Zstandard, as a route's `compress` says; and the
+//! way back, for filters that want to see what a body says.
 //!
 //! [`begin`] looks at one response head, settles with the request's `Accept-Encoding` whether and how the body is compressed, and edits the
 //! head accordingly; the [`Encoder`] it hands out turns the body's bytes into compressed ones. All state lives in the encoder: it is made for
@@ -13,11 +14,13 @@
 
 mod accept;
 mod codec;
+mod decoder;
 mod encoder;
 mod head;
 
+pub use decoder::{BadCoding, Coded, Decoder, undo};
 pub use encoder::Encoder;
-pub use head::describes_bytes;
+pub use head::{describes_bytes, unsettle};
 
 use crate::config;
 use crate::http::ResponseHead;

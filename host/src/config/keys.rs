@@ -109,6 +109,7 @@ pub(super) static PLUGIN: &[Key] = &[
     key("sha256", "sha256 \"64 hexadecimal digits\"", (1, 1)),
     key("memory-max", "memory-max \"64MiB\"", (1, 1)),
     key("time-max", "time-max \"10ms\"", (1, 1)),
+    key("instances-max", "instances-max 256", (1, 1)),
     key("grant", "grant { store \"sessions\" }", (0, 0)).holding(Keys(GRANT)),
 ];
 

@@ -161,6 +161,8 @@ pub struct PluginBudgets {
     pub memory_bytes_max: u64,
     /// One call, 1 ms to 10 s. Default 10 ms.
     pub time_max: Duration,
+    /// Instances on one worker that serve one exchange each, 1 to 4,000. Default 256.
+    pub instances_max: u32,
 }
 
 impl Default for PluginBudgets {
@@ -168,6 +170,7 @@ impl Default for PluginBudgets {
         Self {
             memory_bytes_max: 64 << 20,
             time_max: Duration::from_millis(10),
+            instances_max: 256,
         }
     }
 }

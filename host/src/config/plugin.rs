@@ -8,6 +8,8 @@ use super::syntax::{Item, Node};
 use super::{Plugin, PluginBudgets, PluginManifest, Spanned};
 
 const MEMORY_RANGE: std::ops::RangeInclusive<u64> = 64 << 10..=4 << 30;
+/// As many as the pool of memories holds.
+const INSTANCES_RANGE: std::ops::RangeInclusive<u32> = 1..=4_000;
 const TIME_RANGE: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(1)..=Duration::from_secs(10);
 
@@ -46,6 +48,11 @@ impl Decoder<'_> {
                 default.memory_bytes_max,
             ),
             time_max: self.duration(argument(node, "time-max"), TIME_RANGE, default.time_max),
+            instances_max: self.integer(
+                argument(node, "instances-max"),
+                INSTANCES_RANGE,
+                default.instances_max,
+            ),
         }
     }
 

@@ -2,14 +2,20 @@
 //!
 //! Requests pass the chain first to last, responses pass back last to first through exactly the filters whose request phase was passed; a
 //! reply by filter *k* passes back through those before it. What a filter does not need is not done: no call where its guard is false or
-//! the phase unwanted, and constant edits are applied here. Knows no wasmtime types, no sockets and no time.
+//! the phase unwanted, and constant edits are applied here. Bodies pass in `body.rs`. Knows no wasmtime types, no
+//! sockets and no time.
 
+mod body;
 mod network;
 
+pub use body::{BodyChain, BodyHalt};
 pub use network::{NetworkChain, NetworkFilter};
 
 use crate::http::{Exchange, is_editable};
 use crate::plugin::{Decision, Edits, Fault, HttpFilter, Reply, Verdict, flatten};
+use body::{Flags, SharedLease};
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// Filters of one route, listener's first. Bounded so that a run fits into a bit set.
@@ -35,7 +41,10 @@ pub enum OnFault {
 
 /// The filters of a route in order; at most [`FILTERS_MAX`].
 #[derive(Debug, Default)]
-pub struct FilterChain(Vec<Filter>);
+pub struct FilterChain {
+    filters: Vec<Filter>,
+    wants_end: bool,
+}
 
 /// What one exchange has done with its chain so far. Reused; [`Run::clear`] keeps its buffers.
 #[derive(Debug, Default)]
@@ -46,6 +55,9 @@ pub struct Run {
     /// Filters with edits for the exchange, constant or by a call, and those that answered or closed.
     acted: u64,
     faulted: u64,
+    /// The instances of filters that have one to themselves, by their place in the chain.
+    leases: Vec<(usize, SharedLease)>,
+    body_flags: Flags,
 }
 
 /// Why a chain did not let the message through.
@@ -79,7 +91,10 @@ impl FilterChain {
     /// A chain; the caller has checked that there are at most [`FILTERS_MAX`].
     pub fn new(filters: Vec<Filter>) -> FilterChain {
         debug_assert!(filters.len() <= FILTERS_MAX);
-        FilterChain(filters)
+        let wants_end = filters
+            .iter()
+            .any(|filter| filter.plugin.needs().end.is_some());
+        FilterChain { filters, wants_end }
     }
 
     /// Runs the request phases. On a halt, [`FilterChain::on_response`] runs the response phases of the filters before the one that halted.
@@ -88,17 +103,21 @@ impl FilterChain {
         run: &mut Run,
         mut exchange: Box<Exchange>,
     ) -> (Box<Exchange>, Result<(), Halt>) {
-        for (index, filter) in self.0.iter().enumerate() {
+        for (index, filter) in self.filters.iter().enumerate() {
             let decision = filter.plugin.needs().decide(&exchange);
             run.acted |= u64::from(decision.edits()) << index;
             let verdict;
-            (exchange, verdict) = filter.request(decision, run, exchange);
+            (exchange, verdict) = filter.request(index, decision, run, exchange);
             if let Err(halt) = run.settle(filter, index, verdict, |edits| {
                 edits.apply_request(&mut exchange)
             }) {
                 return (exchange, Err(halt));
             }
-            run.decisions.push(decision);
+            let is_lost = run.faulted >> index & 1 == 1 && filter.plugin.needs().wants_lease();
+            run.decisions.push(match is_lost {
+                true => decision.uncalled(),
+                false => decision,
+            });
         }
         (exchange, Ok(()))
     }
@@ -113,9 +132,9 @@ impl FilterChain {
     ) -> (Box<Exchange>, Passed) {
         let mut passed = Passed::Kept;
         for index in (0..run.decisions.len()).rev() {
-            let filter = &self.0[index];
+            let filter = &self.filters[index];
             let verdict;
-            (exchange, verdict) = filter.response(run.decisions[index], run, exchange);
+            (exchange, verdict) = filter.response(index, run, exchange);
             let settled = run.settle(filter, index, verdict, |edits| {
                 edits.apply_response(&mut exchange)
             });
@@ -135,11 +154,35 @@ impl FilterChain {
         (exchange, passed)
     }
 
+    /// Whether some filter wants to know how an exchange ends.
+    pub fn wants_end(&self) -> bool {
+        self.wants_end
+    }
+
+    /// Runs the phases at the end of an exchange, whose outcome stands in its tags.
+    pub fn on_end(&self, run: &mut Run, mut exchange: Box<Exchange>) -> Box<Exchange> {
+        for index in 0..run.decisions.len() {
+            let plugin = &self.filters[index].plugin;
+            let Some(fields) = &plugin.needs().end else {
+                continue;
+            };
+            if !run.decisions[index].called() {
+                continue;
+            }
+            flatten(fields, &exchange, run.fresh_scratch());
+            exchange = match run.lease(index) {
+                Some(lease) => lease.borrow_mut().finish(exchange, &run.scratch),
+                None => plugin.finish(exchange, &run.scratch),
+            };
+        }
+        exchange
+    }
+
     /// Names of the filters that acted in a run, and of those that faulted.
     pub fn acted<'c>(&'c self, run: &Run) -> impl Iterator<Item = (&'c str, bool)> {
-        let (acted, faulted) = (run.acted, run.faulted);
+        let (acted, faulted) = run.flags();
         let flagged = move |index: usize| (acted | faulted) >> index & 1 == 1;
-        self.0
+        self.filters
             .iter()
             .enumerate()
             .filter(move |(index, _)| flagged(*index))
@@ -148,7 +191,7 @@ impl FilterChain {
 
     /// The filters in order.
     pub fn iter(&self) -> std::slice::Iter<'_, Filter> {
-        self.0.iter()
+        self.filters.iter()
     }
 }
 
@@ -156,12 +199,16 @@ impl Filter {
     /// Constant edits, then the call if the filter needs one.
     fn request(
         &self,
+        index: usize,
         decision: Decision,
         run: &mut Run,
         mut exchange: Box<Exchange>,
     ) -> (Box<Exchange>, Result<Verdict, Fault>) {
         let needs = self.plugin.needs();
         needs.apply_request_edits(decision, &mut exchange, &mut run.scratch);
+        if needs.wants_lease() && decision.called() {
+            return self.request_leased(index, run, exchange);
+        }
         match &needs.request {
             Some(fields) if decision.called() => {
                 flatten(fields, &exchange, run.fresh_scratch());
@@ -175,18 +222,45 @@ impl Filter {
         }
     }
 
+    /// As [`Filter::request`], of a filter that has an instance to itself for the exchange.
+    fn request_leased(
+        &self,
+        index: usize,
+        run: &mut Run,
+        exchange: Box<Exchange>,
+    ) -> (Box<Exchange>, Result<Verdict, Fault>) {
+        let mut lease = match self.plugin.lease() {
+            Ok(lease) => lease,
+            Err(fault) => return (exchange, Err(fault)),
+        };
+        let (exchange, verdict) = match &self.plugin.needs().request {
+            Some(fields) => {
+                flatten(fields, &exchange, run.fresh_scratch());
+                lease.request(exchange, &run.scratch)
+            }
+            None => (exchange, Ok(Verdict::Next(Edits::default()))),
+        };
+        if verdict.is_ok() {
+            run.leases.push((index, Rc::new(RefCell::new(lease))));
+        }
+        (exchange, verdict)
+    }
+
     fn response(
         &self,
-        decision: Decision,
+        index: usize,
         run: &mut Run,
         mut exchange: Box<Exchange>,
     ) -> (Box<Exchange>, Result<Verdict, Fault>) {
-        let needs = self.plugin.needs();
+        let (needs, decision) = (self.plugin.needs(), run.decisions[index]);
         needs.apply_response_edits(decision, &mut exchange, &mut run.scratch);
         match &needs.response {
             Some(fields) if decision.called() => {
                 flatten(fields, &exchange, run.fresh_scratch());
-                self.plugin.response(exchange, &run.scratch)
+                match run.lease(index) {
+                    Some(lease) => lease.borrow_mut().response(exchange, &run.scratch),
+                    None => self.plugin.response(exchange, &run.scratch),
+                }
             }
             _ => (exchange, Ok(Verdict::Next(Edits::default()))),
         }
@@ -198,6 +272,32 @@ impl Run {
     pub fn clear(&mut self) {
         self.decisions.clear();
         (self.acted, self.faulted) = (0, 0);
+        self.leases.clear();
+        if self.body_flags.get() != (0, 0) {
+            // Not set back: whoever still holds it speaks of another exchange.
+            self.body_flags = Flags::default();
+        }
+    }
+
+    /// Gives back the instances that filters had to themselves.
+    pub fn release(&mut self) {
+        self.leases.clear();
+    }
+
+    /// Whether some filter of the exchange may see bodies.
+    pub fn has_leases(&self) -> bool {
+        !self.leases.is_empty()
+    }
+
+    /// The instance that a filter has to itself.
+    fn lease(&self, index: usize) -> Option<SharedLease> {
+        let (_, lease) = self.leases.iter().find(|(of, _)| *of == index)?;
+        Some(lease.clone())
+    }
+
+    fn flags(&self) -> (u64, u64) {
+        let (acted, faulted) = self.body_flags.get();
+        (self.acted | acted, self.faulted | faulted)
     }
 
     fn fresh_scratch(&mut self) -> &mut Vec<u8> {
@@ -229,6 +329,7 @@ impl Run {
             }
             Err(()) => {
                 self.faulted |= 1 << index;
+                self.leases.retain(|(of, _)| *of != index);
                 match filter.on_fault {
                     OnFault::Deny => Err(Halt::Fault),
                     OnFault::Skip => Ok(()),

@@ -133,7 +133,9 @@ impl ProxyFacts {
 
 /// Whether a tag of this name is the host's to set.
 pub fn is_host_tag(name: &str) -> bool {
-    name.starts_with("tls.") || name.starts_with("proxy.")
+    ["tls.", "proxy.", "exchange."]
+        .iter()
+        .any(|host| name.starts_with(host))
 }
 
 #[cfg(test)]

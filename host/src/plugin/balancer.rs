@@ -204,6 +204,10 @@ impl Role for BalancerNeeds {
         Ok(BalancerCalls { update, pick })
     }
 
+    fn ask_more(_: &mut Store<HostState>, _: Self::Calls) -> wasmtime::Result<()> {
+        Ok(())
+    }
+
     fn slots() -> &'static LocalKey<RefCell<Slots<BalancerNeeds>>> {
         thread_local! {
             static SLOTS: RefCell<Slots<BalancerNeeds>> = const { RefCell::new(Slots::new()) };

@@ -160,6 +160,49 @@ pub(super) struct HttpNeeds {
     pub(super) edits: Vec<Edits>,
 }
 
+#[derive(ComponentType, Lift, Clone, Copy, Debug, PartialEq, Eq)]
+#[component(enum)]
+#[repr(u8)]
+#[allow(dead_code, reason = "made by the lifting of wasmtime, by number")]
+pub(super) enum Excess {
+    #[component(name = "refuse")]
+    Refuse,
+    #[component(name = "pass")]
+    Pass,
+}
+
+#[derive(ComponentType, Lift, Clone, Copy, Debug)]
+#[component(record)]
+pub(super) struct Handling {
+    pub(super) excess: Excess,
+    pub(super) decoded: bool,
+}
+
+#[derive(ComponentType, Lift, Clone, Copy, Debug)]
+#[component(record)]
+pub(super) struct Handlings {
+    pub(super) request: Handling,
+    pub(super) response: Handling,
+}
+
+#[derive(ComponentType, Lift, Clone, Debug)]
+#[component(record)]
+pub(super) struct Change {
+    pub(super) content: Option<Vec<u8>>,
+    pub(super) edits: Vec<u8>,
+}
+
+#[derive(ComponentType, Lift, Clone, Debug)]
+#[component(variant)]
+pub(super) enum BodyVerdict {
+    #[component(name = "next")]
+    Next(Change),
+    #[component(name = "reply")]
+    Reply(Reply),
+    #[component(name = "close")]
+    Close,
+}
+
 #[derive(ComponentType, Lift, Clone, Debug)]
 #[component(record)]
 pub(super) struct NetworkNeeds {
@@ -199,12 +242,29 @@ impl HttpVerdict {
     pub(super) fn size(&self) -> usize {
         match self {
             HttpVerdict::Next(edits) => edits.len(),
-            HttpVerdict::Reply(reply) => {
-                let headers = reply.headers.iter();
-                let headers: usize = headers.map(|(name, value)| name.len() + value.len()).sum();
-                headers + reply.body.len()
-            }
+            HttpVerdict::Reply(reply) => reply.size(),
             HttpVerdict::Close => 0,
+        }
+    }
+}
+
+impl Reply {
+    fn size(&self) -> usize {
+        let headers = self.headers.iter();
+        let headers: usize = headers.map(|(name, value)| name.len() + value.len()).sum();
+        headers + self.body.len()
+    }
+}
+
+impl BodyVerdict {
+    /// The bytes that were copied for it.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            BodyVerdict::Next(change) => {
+                change.content.as_ref().map_or(0, Vec::len) + change.edits.len()
+            }
+            BodyVerdict::Reply(reply) => reply.size(),
+            BodyVerdict::Close => 0,
         }
     }
 }

@@ -7,7 +7,7 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{ComponentExportIndex, InstancePre, Linker};
 
 use super::imports::{self, granted};
-use super::inspect::{Inspection, Kind, Manifest, ours};
+use super::inspect::{BODY, END, Inspection, Kind, Manifest, ours};
 use super::state::HostState;
 use super::wasi;
 
@@ -44,6 +44,10 @@ pub enum LoadError {
     Manifest(String),
     #[error("it imports `{0}`, which the host does not provide{hint}", hint = hint(.0))]
     UnknownImport(String),
+    #[error(
+        "it exports `{export}`, which is no phase of a plugin of kind {kind} in this version of the host"
+    )]
+    UnknownPhase { export: String, kind: Kind },
     #[error("it imports `{import}`, which a plugin of kind {kind} is not granted")]
     NotGranted { import: String, kind: Kind },
     #[error("the component does not fit the contract: {0}")]
@@ -73,6 +77,8 @@ pub(super) enum Exports {
         configure: ComponentExportIndex,
         request: ComponentExportIndex,
         response: ComponentExportIndex,
+        body: Option<BodyExports>,
+        end: Option<EndExports>,
     },
     Network {
         configure: ComponentExportIndex,
@@ -84,6 +90,19 @@ pub(super) enum Exports {
         update: ComponentExportIndex,
         pick: ComponentExportIndex,
     },
+}
+
+pub(super) struct BodyExports {
+    pub(super) plan: ComponentExportIndex,
+    pub(super) begin: ComponentExportIndex,
+    pub(super) request: ComponentExportIndex,
+    pub(super) response: ComponentExportIndex,
+    pub(super) trailers: ComponentExportIndex,
+}
+
+pub(super) struct EndExports {
+    pub(super) plan: ComponentExportIndex,
+    pub(super) finish: ComponentExportIndex,
 }
 
 impl Component {
@@ -122,6 +141,55 @@ impl Component {
             inspection,
             pre,
             exports,
+        })
+    }
+}
+
+/// An exported interface.
+struct Interface<'c> {
+    code: &'c wasmtime::component::Component,
+    index: ComponentExportIndex,
+}
+
+impl Interface<'_> {
+    fn find<'c>(
+        code: &'c wasmtime::component::Component,
+        name: &str,
+    ) -> Result<Interface<'c>, LoadError> {
+        let index = code
+            .get_export_index(None, name)
+            .ok_or_else(|| missing(name))?;
+        Ok(Interface { code, index })
+    }
+
+    fn function(&self, name: &str) -> Result<ComponentExportIndex, LoadError> {
+        self.code
+            .get_export_index(Some(&self.index), name)
+            .ok_or_else(|| missing(name))
+    }
+}
+
+fn missing(what: &str) -> LoadError {
+    LoadError::Link(format!("it does not export {what}"))
+}
+
+impl BodyExports {
+    fn find(of: Interface<'_>) -> Result<BodyExports, LoadError> {
+        Ok(BodyExports {
+            plan: of.function("plan")?,
+            begin: of.function("begin")?,
+            request: of.function("request")?,
+            response: of.function("response")?,
+            trailers: of.function("trailers")?,
+        })
+    }
+}
+
+impl EndExports {
+    fn find(of: Interface<'_>) -> Result<EndExports, LoadError> {
+        Ok(EndExports {
+            plan: of.function("plan")?,
+            finish: of.function("finish")?,
         })
     }
 }
@@ -177,30 +245,30 @@ impl Exports {
         code: &wasmtime::component::Component,
         inspection: &Inspection,
     ) -> Result<Exports, LoadError> {
-        let missing = |what: &str| LoadError::Link(format!("it does not export {what}"));
-        let interface = code
-            .get_export_index(None, &inspection.export)
-            .ok_or_else(|| missing(&inspection.export))?;
-        let function = |name: &str| {
-            code.get_export_index(Some(&interface), name)
-                .ok_or_else(|| missing(name))
+        let of = Interface::find(code, &inspection.export)?;
+        let configure = of.function("configure")?;
+        let phase = |name: &str| {
+            let named = |full: &&String| ours(full).is_some_and(|(interface, _)| interface == name);
+            let full = inspection.phases.iter().find(named);
+            full.map(|full| Interface::find(code, full)).transpose()
         };
-        let configure = function("configure")?;
         Ok(match inspection.kind {
             Kind::HttpFilter => Exports::Http {
                 configure,
-                request: function("request")?,
-                response: function("response")?,
+                request: of.function("request")?,
+                response: of.function("response")?,
+                body: phase(BODY)?.map(BodyExports::find).transpose()?,
+                end: phase(END)?.map(EndExports::find).transpose()?,
             },
             Kind::NetworkFilter => Exports::Network {
                 configure,
-                accept: function("accept")?,
-                close: function("close")?,
+                accept: of.function("accept")?,
+                close: of.function("close")?,
             },
             Kind::Balancer => Exports::Balance {
                 configure,
-                update: function("update")?,
-                pick: function("pick")?,
+                update: of.function("update")?,
+                pick: of.function("pick")?,
             },
         })
     }

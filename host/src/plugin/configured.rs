@@ -24,6 +24,8 @@ use crate::observe::plugin_metrics::{self, PluginMetrics};
 /// What an instance may take to start and be configured. Generous, since a worker does it once in an instance's life, and bounded, since
 /// it does so on its event loop.
 const START_TIME_MAX: Duration = Duration::from_millis(500);
+/// Instances that a worker keeps of one plugin while they serve nobody.
+const IDLE_MAX: usize = 16;
 /// Most errors of settings that are passed on.
 const SETTINGS_ERRORS_MAX: usize = 100;
 
@@ -36,6 +38,9 @@ pub(super) trait Role: Plan<Raw: ComponentType + Lift> {
         store: &mut Store<HostState>,
         exports: &Exports,
     ) -> wasmtime::Result<Self::Calls>;
+
+    /// What else an instance is asked once it is configured.
+    fn ask_more(store: &mut Store<HostState>, calls: Self::Calls) -> wasmtime::Result<Self::More>;
 
     fn slots() -> &'static LocalKey<RefCell<Slots<Self>>>;
 }
@@ -70,6 +75,7 @@ pub(super) struct Plugin<R: Role> {
     label: Arc<str>,
     settings: String,
     memory_max: usize,
+    instances_max: u32,
     grants: Grants,
     metrics: Arc<PluginMetrics>,
     call_deadline: Deadline,
@@ -111,12 +117,14 @@ impl<R: Role> Plugin<R> {
         let (_, answer) = start
             .run::<R>(LogLimit::default())
             .map_err(|(fault, _)| fault)?;
-        let needs = R::check(answer.map_err(settings_errors)?).map_err(ConfigureError::Refused)?;
+        let (raw, more) = answer.map_err(settings_errors)?;
+        let needs = R::check(raw, more).map_err(ConfigureError::Refused)?;
         Ok(Plugin {
             token: Arc::new(Token::new()),
             component: Arc::clone(component),
             label: Arc::clone(start.label),
             memory_max: budgets.memory_max,
+            instances_max: budgets.instances_max,
             call_deadline: inner.ticker.deadline(budgets.time_max),
             start_deadline: start.deadline,
             needs,
@@ -145,7 +153,7 @@ impl<R: Role> Plugin<R> {
     }
 
     pub(super) fn usage(&self) -> Option<Usage> {
-        self.slot(|slot| Some(slot.instance.as_ref()?.store.data().usage()))
+        self.slot(|slot| Some(slot.idle.last()?.store.data().usage()))
     }
 
     /// Calls into this worker's instance, starting one if there is none. An error costs the instance.
@@ -155,29 +163,90 @@ impl<R: Role> Plugin<R> {
         phase: &'static str,
         run: impl FnOnce(&mut Instance<R>) -> Result<V, Fault>,
     ) -> Result<V, Fault> {
-        let mut instance = match self.slot(|slot| slot.instance.take()) {
+        let mut instance = match self.slot(|slot| slot.idle.pop()) {
             Some(instance) => instance,
             None => self.start(phase)?,
         };
-        self.stats.called(shard());
-        let running = self.engine.ticker.enter();
-        self.call_deadline.arm(&mut instance.store);
-        let result = run(&mut instance);
-        drop(running);
-        match result {
+        match self.run(&mut instance, run) {
             Ok(value) => {
                 self.slot(|slot| {
                     slot.health.succeeded();
-                    slot.instance = Some(instance);
+                    slot.idle.push(instance);
                 });
                 Ok(value)
             }
+            Err(fault) => Err(self.lose(instance, phase, fault)),
+        }
+    }
+
+    #[inline]
+    fn run<V>(
+        &self,
+        instance: &mut Instance<R>,
+        run: impl FnOnce(&mut Instance<R>) -> Result<V, Fault>,
+    ) -> Result<V, Fault> {
+        self.stats.called(shard());
+        let _running = self.engine.ticker.enter();
+        self.call_deadline.arm(&mut instance.store);
+        run(instance)
+    }
+
+    #[cold]
+    fn lose(&self, instance: Box<Instance<R>>, phase: &'static str, fault: Fault) -> Fault {
+        let log = instance.store.data().log.limit;
+        drop(instance);
+        self.lost(phase, fault, log)
+    }
+
+    /// An instance that serves nobody else until it is given back: by [`Plugin::call_leased`] when it faults, else by
+    /// [`Plugin::end_lease`].
+    pub(super) fn lease(&self, phase: &'static str) -> Result<Box<Instance<R>>, Fault> {
+        let (idle, leased) = self.slot(|slot| (slot.idle.pop(), slot.leased));
+        if leased >= self.instances_max {
+            self.slot(|slot| slot.idle.extend(idle));
+            let fault = Fault::unavailable("`instances-max` exchanges have an instance each");
+            self.stats.faulted(fault.kind);
+            return Err(fault);
+        }
+        let instance = match idle {
+            Some(instance) => instance,
+            None => self.start(phase)?,
+        };
+        self.slot(|slot| slot.leased += 1);
+        Ok(instance)
+    }
+
+    /// As [`Plugin::call`], of an instance that is leased; a fault leaves none.
+    pub(super) fn call_leased<V>(
+        &self,
+        leased: &mut Option<Box<Instance<R>>>,
+        phase: &'static str,
+        run: impl FnOnce(&mut Instance<R>) -> Result<V, Fault>,
+    ) -> Result<V, Fault> {
+        let Some(instance) = leased else {
+            return Err(Fault::unavailable("the instance was lost before"));
+        };
+        match self.run(instance, run) {
+            Ok(value) => {
+                self.slot(|slot| slot.health.succeeded());
+                Ok(value)
+            }
             Err(fault) => {
-                let log = instance.store.data().log.limit;
-                drop(instance);
-                Err(self.lost(phase, fault, log))
+                let instance = leased.take().expect("it was called just now");
+                self.slot(|slot| slot.leased = slot.leased.saturating_sub(1));
+                Err(self.lose(instance, phase, fault))
             }
         }
+    }
+
+    /// Gives an instance back; after a burst not all of them are kept.
+    pub(super) fn end_lease(&self, instance: Box<Instance<R>>) {
+        self.slot(|slot| {
+            slot.leased = slot.leased.saturating_sub(1);
+            if slot.idle.len() < IDLE_MAX {
+                slot.idle.push(instance);
+            }
+        });
     }
 
     /// Gives the call that runs the time of a start, from now on.
@@ -194,7 +263,7 @@ impl<R: Role> Plugin<R> {
     /// Counts and logs a fault that showed only when an answer was put to use, and drops the instance that gave it.
     #[cold]
     pub(super) fn blame(&self, phase: &'static str, fault: Fault) {
-        let instance = self.slot(|slot| slot.instance.take());
+        let instance = self.slot(|slot| slot.idle.pop());
         let log = instance.map_or_else(LogLimit::default, |instance| {
             instance.store.data().log.limit
         });
@@ -274,7 +343,7 @@ struct Start<'a> {
 type Started<R> = (Box<Instance<R>>, Answer<R>);
 
 /// What a guest says to its settings.
-type Answer<R> = Result<<R as Plan>::Raw, Vec<bindings::SettingsError>>;
+type Answer<R> = Result<(<R as Plan>::Raw, <R as Plan>::More), Vec<bindings::SettingsError>>;
 
 impl Start<'_> {
     /// On a fault the log limit comes back, for the next instance.
@@ -316,6 +385,10 @@ impl Start<'_> {
         let configure = instance
             .get_typed_func::<(&str,), Configured<R::Raw>>(&mut *store, exports.configure())?;
         let (answer,) = configure.call(&mut *store, (self.settings,))?;
+        let answer = match answer {
+            Ok(raw) => Ok((raw, R::ask_more(store, calls)?)),
+            Err(errors) => Err(errors),
+        };
         Ok((calls, answer))
     }
 }

@@ -57,6 +57,7 @@ pub enum Edit<'a> {
 pub(super) enum Phase {
     Request,
     Response,
+    Trailers,
     Accept,
     Close,
 }
@@ -66,6 +67,7 @@ impl Phase {
         match self {
             Phase::Request => "request",
             Phase::Response => "response",
+            Phase::Trailers => "trailers",
             Phase::Accept => "accept",
             Phase::Close => "close",
         }
@@ -139,6 +141,15 @@ impl Edits {
         Ok(())
     }
 
+    /// The lines of trailers.
+    pub(super) fn into_fields(self) -> Result<Fields, Fault> {
+        let mut fields = Fields::new();
+        for edit in self.iter() {
+            apply_to_fields(edit, &mut fields)?;
+        }
+        Ok(fields)
+    }
+
     /// Takes over what a guest answered once all of it has been checked.
     pub(super) fn check(bytes: Vec<u8>, phase: Phase) -> Result<Edits, Fault> {
         if bytes.len() > EDIT_BYTES_MAX {
@@ -179,6 +190,8 @@ fn check_edit(edit: Edit<'_>, phase: Phase, seen: &mut Seen) -> Result<(), &'sta
     }
     let http = matches!(phase, Phase::Request | Phase::Response);
     match edit {
+        Edit::Append { name, value } if phase == Phase::Trailers => check_line(name, value),
+        _ if phase == Phase::Trailers => Err("trailers are lines to append"),
         Edit::Tag { name, value } => check_tag(name, value),
         _ if !http => Err("only tags may be set here"),
         Edit::Set { name, value }
@@ -234,7 +247,7 @@ fn check_tag(name: &str, value: &[u8]) -> Result<(), &'static str> {
         return Err("invalid tag name");
     }
     if is_host_tag(name) {
-        return Err("tags under `tls.` and `proxy.` are the host's");
+        return Err("tags under `tls.`, `proxy.` and `exchange.` are the host's");
     }
     if valid_value(value) {
         Ok(())
@@ -269,6 +282,20 @@ fn check_priority(priority: i16) -> Result<(), &'static str> {
     } else {
         Err("a priority is -2047 to 2047")
     }
+}
+
+/// Writes a line in the flat form, as one to append. Longer than a name or a value can be it is not.
+pub(super) fn append_flat(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+    let (Ok(name_length), Ok(value_length)) =
+        (u16::try_from(name.len()), u32::try_from(value.len()))
+    else {
+        return;
+    };
+    out.push(2);
+    out.extend_from_slice(&name_length.to_le_bytes());
+    out.extend_from_slice(name);
+    out.extend_from_slice(&value_length.to_le_bytes());
+    out.extend_from_slice(value);
 }
 
 /// Reads the first edit of the flat form (`wit/http.wit`, `verdict.next`) and answers what lies behind it.

@@ -32,10 +32,12 @@ const KEEP_RESIDENT_BYTES: usize = 128 * 1024;
 /// What one call, and one instance, may spend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Budgets {
-    /// For one call of time that passes, not of time on the processor; at least this, at most 3 ms more. Default 5 ms.
+    /// For one call of time that passes, not of time on the processor; at least this, at most 22 ms more. Default 10 ms.
     pub time_max: Duration,
     /// Linear memory of one instance in bytes. Default 64 MiB.
     pub memory_max: usize,
+    /// Instances on one worker that serve one exchange each, for plugins that do. Default 256.
+    pub instances_max: u32,
 }
 
 impl Default for Budgets {
@@ -43,6 +45,7 @@ impl Default for Budgets {
         Budgets {
             time_max: Duration::from_millis(10),
             memory_max: 64 * 1024 * 1024,
+            instances_max: 256,
         }
     }
 }

@@ -74,7 +74,8 @@ impl Fault {
         Fault { kind, message }
     }
 
-    pub(super) fn bad_output(message: impl Into<Cow<'static, str>>) -> Fault {
+    /// The answer breaks the contract in the way that `message` says.
+    pub fn bad_output(message: impl Into<Cow<'static, str>>) -> Fault {
         Fault::new(FaultKind::BadOutput, message)
     }
 

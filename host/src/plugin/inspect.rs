@@ -12,6 +12,9 @@ use super::grants::STORE;
 
 /// The custom section that holds the manifest.
 const MANIFEST_SECTION: &str = "tollgate:manifest";
+/// The interfaces with further phases of HTTP filters.
+pub(super) const BODY: &str = "body";
+pub(super) const END: &str = "end";
 /// Longest manifest.
 const MANIFEST_BYTES_MAX: usize = 1024 * 1024;
 
@@ -32,6 +35,14 @@ impl Kind {
             Kind::HttpFilter => "http-filter",
             Kind::NetworkFilter => "network-filter",
             Kind::Balancer => "balancer",
+        }
+    }
+
+    /// The interfaces with further phases that it may export.
+    fn phases(self) -> &'static [&'static str] {
+        match self {
+            Kind::HttpFilter => &[BODY, END],
+            Kind::NetworkFilter | Kind::Balancer => &[],
         }
     }
 
@@ -80,6 +91,8 @@ pub struct Inspection {
     pub sha256: String,
     /// The full name of the exported interface.
     pub(super) export: String,
+    /// Those of the interfaces with further phases, in order.
+    pub(super) phases: Vec<String>,
     pub(super) digest: [u8; 32],
 }
 
@@ -115,6 +128,7 @@ pub fn inspect(name: &str, bytes: &[u8]) -> Result<Inspection, LoadError> {
     }
     let outline = Outline::read(bytes)?;
     let (kind, export, contract) = outline.contract()?;
+    let phases = outline.phases(kind)?;
     check_imports(&outline.imports)?;
     let digest: [u8; 32] = Sha256::digest(bytes).into();
     Ok(Inspection {
@@ -125,6 +139,7 @@ pub fn inspect(name: &str, bytes: &[u8]) -> Result<Inspection, LoadError> {
         size: bytes.len(),
         sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
         export,
+        phases,
         digest,
     })
 }
@@ -182,6 +197,25 @@ impl Outline {
         }
         check_version(name, version)?;
         Ok((kind, name.clone(), version.to_owned()))
+    }
+
+    /// The full names of the other interfaces of the contract that are exported.
+    fn phases(&self, kind: Kind) -> Result<Vec<String>, LoadError> {
+        let mut phases = Vec::new();
+        for name in &self.exports {
+            match ours(name) {
+                Some((interface, version)) if kind.phases().contains(&interface) => {
+                    check_version(name, version)?;
+                    phases.push(name.clone());
+                }
+                Some((interface, _)) if interface != kind.interface() => {
+                    let export = name.clone();
+                    return Err(LoadError::UnknownPhase { export, kind });
+                }
+                _ => {}
+            }
+        }
+        Ok(phases)
     }
 
     fn manifest(&self, name: &str) -> Result<Manifest, LoadError> {

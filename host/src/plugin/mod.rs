@@ -45,15 +45,15 @@ pub use engine::{Budgets, Engine, EngineError};
 pub use fault::{Fault, FaultKind, Stats};
 pub use grants::{Allowance, Grants};
 pub use guard::Guard;
-pub use http_filter::HttpFilter;
+pub use http_filter::{Direction, HttpFilter, Lease};
 pub use inspect::{Inspection, Kind, Manifest, inspect};
 pub use measure::Measure;
 pub use needs::{
-    BalancerNeeds, Decision, EditGroup, HttpNeeds, NetworkNeeds, flatten, flatten_with,
+    BalancerNeeds, BodyPlan, Decision, EditGroup, HttpNeeds, NetworkNeeds, flatten, flatten_with,
 };
 pub use network_filter::{ConnectionPhase, NetworkFilter};
 pub use state::Usage;
-pub use verdict::{NetworkVerdict, Reply, Verdict};
+pub use verdict::{BodyVerdict, NetworkVerdict, Reply, Verdict};
 
 use configured::Role;
 

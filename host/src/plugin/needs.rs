@@ -10,6 +10,8 @@ use super::guard::{Guard, lower_name};
 const FIELDS_MAX: usize = 128;
 /// Most edit groups, so that a [`Decision`] fits in 64 bits.
 const GROUPS_MAX: usize = 60;
+/// Largest body that a filter may have as a whole.
+const BODY_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Most constant edits of one filter.
 const CONSTANT_EDITS_MAX: usize = 1_000;
 
@@ -24,6 +26,23 @@ pub struct HttpNeeds {
     pub guard: Guard,
     /// Edits that need no call.
     pub edits: Vec<EditGroup>,
+    /// How it wants the body of a request; `None`: not at all.
+    pub request_body: Option<BodyPlan>,
+    /// The same for a response.
+    pub response_body: Option<BodyPlan>,
+    /// The fields of the call at the end of an exchange; `None`: never called.
+    pub end: Option<Vec<Field>>,
+}
+
+/// How a filter wants a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodyPlan {
+    /// The whole of it, up to so many bytes, in place of part by part.
+    pub buffered: Option<usize>,
+    /// What is larger goes by; otherwise the message is refused.
+    pub passes_excess: bool,
+    /// Without its content coding.
+    pub decoded: bool,
 }
 
 /// Constant edits with the condition they stand under.
@@ -64,6 +83,11 @@ impl Decision {
         self.0 & 1 != 0
     }
 
+    /// As if the filter's guard did not hold; its constant edits stay.
+    pub fn uncalled(self) -> Decision {
+        Decision(self.0 & !1)
+    }
+
     /// Whether some group of constant edits applies to the exchange.
     pub fn edits(self) -> bool {
         self.0 >> 1 != 0
@@ -75,6 +99,11 @@ impl Decision {
 }
 
 impl HttpNeeds {
+    /// Whether an exchange keeps one instance to itself.
+    pub fn wants_lease(&self) -> bool {
+        self.request_body.is_some() || self.response_body.is_some()
+    }
+
     /// Evaluates every guard on the request as it stands: once, when the filter's request phase begins.
     pub fn decide(&self, exchange: &Exchange) -> Decision {
         let mut bits = u64::from(self.guard.matches(exchange));
@@ -153,20 +182,20 @@ pub fn flatten_with(
 /// Turns what a guest returned into what the host carries out. An error says what is not possible, for the one who loads the plugin.
 pub(super) trait Plan: Sized + Send + Sync + 'static {
     type Raw;
+    /// What it says in its further phases.
+    type More;
 
-    fn check(raw: Self::Raw) -> Result<Self, String>;
+    fn check(raw: Self::Raw, more: Self::More) -> Result<Self, String>;
 }
 
 impl Plan for HttpNeeds {
     type Raw = bindings::HttpNeeds;
+    type More = MoreHttpNeeds;
 
-    fn check(raw: bindings::HttpNeeds) -> Result<HttpNeeds, String> {
-        if (raw.request_body, raw.response_body) != (BodyMode::None, BodyMode::None) {
-            return Err(
-                "asks for bodies, which this version of the host does not hand to plugins"
-                    .to_owned(),
-            );
-        }
+    fn check(raw: bindings::HttpNeeds, more: MoreHttpNeeds) -> Result<HttpNeeds, String> {
+        let bodies = more.bodies;
+        let request_body = check_body(raw.request_body, bodies.map(|plans| plans.request))?;
+        let response_body = check_body(raw.response_body, bodies.map(|plans| plans.response))?;
         if raw.edits.len() > GROUPS_MAX {
             return Err(format!(
                 "{} groups of edits; at most {GROUPS_MAX}",
@@ -192,14 +221,18 @@ impl Plan for HttpNeeds {
                 .into_iter()
                 .map(check_group)
                 .collect::<Result<_, _>>()?,
+            request_body,
+            response_body,
+            end: check_phase(more.end)?,
         })
     }
 }
 
 impl Plan for NetworkNeeds {
     type Raw = bindings::NetworkNeeds;
+    type More = ();
 
-    fn check(raw: bindings::NetworkNeeds) -> Result<NetworkNeeds, String> {
+    fn check(raw: bindings::NetworkNeeds, (): ()) -> Result<NetworkNeeds, String> {
         Ok(NetworkNeeds {
             accept: check_phase(raw.accept)?,
             close: check_phase(raw.close)?,
@@ -210,13 +243,44 @@ impl Plan for NetworkNeeds {
 
 impl Plan for BalancerNeeds {
     type Raw = bindings::BalancerNeeds;
+    type More = ();
 
-    fn check(raw: bindings::BalancerNeeds) -> Result<BalancerNeeds, String> {
+    fn check(raw: bindings::BalancerNeeds, (): ()) -> Result<BalancerNeeds, String> {
         Ok(BalancerNeeds {
             loads: raw.loads,
             key: check_fields(raw.key)?,
         })
     }
+}
+
+/// What a filter answers in the interfaces that it need not export.
+#[derive(Clone, Debug, Default)]
+pub(super) struct MoreHttpNeeds {
+    pub(super) bodies: Option<bindings::Handlings>,
+    pub(super) end: Option<bindings::Phase>,
+}
+
+fn check_body(
+    mode: BodyMode,
+    handling: Option<bindings::Handling>,
+) -> Result<Option<BodyPlan>, String> {
+    let buffered = match mode {
+        BodyMode::None => return Ok(None),
+        BodyMode::Stream => None,
+        BodyMode::Buffer(bytes) if bytes > BODY_BYTES_MAX => {
+            return Err(format!(
+                "wants to buffer bodies of {bytes} bytes; at most {BODY_BYTES_MAX}"
+            ));
+        }
+        BodyMode::Buffer(bytes) => Some(bytes as usize),
+    };
+    let handling = handling
+        .ok_or_else(|| "asks for bodies, but does not export tollgate:plugin/body".to_owned())?;
+    Ok(Some(BodyPlan {
+        buffered,
+        passes_excess: handling.excess == bindings::Excess::Pass,
+        decoded: handling.decoded,
+    }))
 }
 
 fn check_phase(phase: Option<bindings::Phase>) -> Result<Option<Vec<Field>>, String> {
@@ -394,7 +458,8 @@ mod tests {
             ),
         ];
         for (what, raw, sound) in table {
-            assert_eq!(HttpNeeds::check(raw).is_ok(), sound, "{what}");
+            let checked = HttpNeeds::check(raw, MoreHttpNeeds::default());
+            assert_eq!(checked.is_ok(), sound, "{what}");
         }
     }
 

@@ -163,6 +163,10 @@ impl Role for NetworkNeeds {
         Ok(NetworkCalls { accept, close })
     }
 
+    fn ask_more(_: &mut Store<HostState>, _: Self::Calls) -> wasmtime::Result<()> {
+        Ok(())
+    }
+
     fn slots() -> &'static LocalKey<RefCell<Slots<NetworkNeeds>>> {
         thread_local! {
             static SLOTS: RefCell<Slots<NetworkNeeds>> = const { RefCell::new(Slots::new()) };

@@ -1,4 +1,4 @@
-//! Warm instances: each worker keeps one instance of each plugin that it has called, in a table of its own, so that calls take no lock.
+//! Warm instances: each worker keeps instances of each plugin that it has called, in a table of its own, so that calls take no lock.
 
 use std::sync::{Mutex, PoisonError, Weak};
 
@@ -13,7 +13,11 @@ pub(super) struct Slots<R: Role>(Vec<Option<Slot<R>>>);
 pub(super) struct Slot<R: Role> {
     /// Which plugin: numbers are used again, tokens are not.
     token: Weak<Token>,
-    pub(super) instance: Option<Box<Instance<R>>>,
+    /// Those that serve nobody now; the one that served last is the next.
+    #[expect(clippy::vec_box, reason = "taking one moves a pointer")]
+    pub(super) idle: Vec<Box<Instance<R>>>,
+    /// Those that are leased.
+    pub(super) leased: u32,
     pub(super) health: Health,
     /// The plugin's log limit while there is no instance to hold it.
     pub(super) log: LogLimit,
@@ -57,7 +61,8 @@ impl<R: Role> Slots<R> {
         let token = std::sync::Arc::downgrade(token);
         self.0[number] = Some(Slot {
             token,
-            instance: None,
+            idle: Vec::new(),
+            leased: 0,
             health: Health::default(),
             log: LogLimit::default(),
         });

@@ -7,6 +7,8 @@ use super::fault::Fault;
 /// Most header lines of a reply, and most bytes of their names and values.
 const REPLY_HEADERS_MAX: usize = 128;
 const REPLY_HEADER_BYTES_MAX: usize = 64 * 1024;
+/// How much longer a part of a body may become in one call.
+const BODY_GROWTH_MAX: usize = 16 * 1024 * 1024;
 /// Longest body of a reply.
 const REPLY_BODY_BYTES_MAX: usize = 1024 * 1024;
 
@@ -18,6 +20,19 @@ pub enum Verdict {
     /// Answer with this instead.
     Reply(Reply),
     /// Close the downstream connection without an answer.
+    Close,
+}
+
+/// What an HTTP filter answers to a part of a body.
+#[derive(Debug)]
+pub enum BodyVerdict {
+    Next {
+        /// In place of the part.
+        content: Option<Vec<u8>>,
+        /// Of the head, while that is held back.
+        edits: Edits,
+    },
+    Reply(Reply),
     Close,
 }
 
@@ -46,6 +61,30 @@ impl Verdict {
             bindings::HttpVerdict::Next(bytes) => Edits::check(bytes, phase).map(Verdict::Next),
             bindings::HttpVerdict::Reply(reply) => Reply::check(reply).map(Verdict::Reply),
             bindings::HttpVerdict::Close => Ok(Verdict::Close),
+        }
+    }
+}
+
+impl BodyVerdict {
+    /// `part` is what it was asked about; `phase` tells which head the edits are for.
+    pub(super) fn check(
+        answer: bindings::BodyVerdict,
+        part: usize,
+        phase: Phase,
+    ) -> Result<BodyVerdict, Fault> {
+        match answer {
+            bindings::BodyVerdict::Next(bindings::Change { content, edits }) => {
+                let length = content.as_ref().map_or(0, Vec::len);
+                if length > part.saturating_add(BODY_GROWTH_MAX) {
+                    return Err(Fault::bad_output(format!(
+                        "{length} bytes in place of {part}; at most {BODY_GROWTH_MAX} more"
+                    )));
+                }
+                let edits = Edits::check(edits, phase)?;
+                Ok(BodyVerdict::Next { content, edits })
+            }
+            bindings::BodyVerdict::Reply(reply) => Reply::check(reply).map(BodyVerdict::Reply),
+            bindings::BodyVerdict::Close => Ok(BodyVerdict::Close),
         }
     }
 }

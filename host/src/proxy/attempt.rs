@@ -8,6 +8,7 @@ use super::connect::{
 use super::connection::Connection;
 use super::context::RequestContext;
 use super::exchange::exchange;
+use super::filtered::prepare_request;
 use super::http::{Ended, Next};
 use super::mirror;
 use super::outcome::{Outcome, Stop};
@@ -55,6 +56,9 @@ pub(super) async fn run(
 ) -> Result<Ended, Stop> {
     let cluster = target.cluster();
     let _counted = count_request(cluster)?;
+    if ctx.run.has_leases() {
+        Box::pin(prepare_request(connection, input, body, ctx, target)).await?;
+    }
     let mut out = Buffer::take();
     let bound = ctx.bind(cluster);
     name_host(ctx, cluster);

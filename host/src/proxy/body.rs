@@ -1,11 +1,13 @@
 //! Bodies in motion: taken off a received buffer in one framing, appended to an outgoing one in another.
 
+use super::filtered::Filtered;
 use super::outcome::Stop;
 use crate::compress::{self, Encoder};
 use crate::http::{
     BadChunk, BodyLength, ChunkedDecoder, Fields, encode_chunk_head, encode_last_chunk,
 };
 use crate::net::buffer::Buffer;
+use crate::plugin::Reply;
 use std::time::Duration;
 
 /// Takes a body out of its framing.
@@ -152,6 +154,32 @@ impl BodyReader {
         Ok(())
     }
 
+    /// Moves what `input` holds of the body to `out`, without any framing. Answers the bytes moved and, once a chunked body is over, what has its
+    /// trailers.
+    pub(super) fn take_plain(
+        &mut self,
+        input: &mut Buffer,
+        out: &mut Buffer,
+    ) -> Result<(u64, Option<Box<ChunkedDecoder>>), BadChunk> {
+        let BodyReader::Chunked(decoder) = self else {
+            return Ok((self.transfer(input, out, Wire::Plain)?, None));
+        };
+        let moved = match transfer_chunked(decoder, input, out, Wire::Plain) {
+            Ok(moved) => moved,
+            Err(bad) => {
+                *self = BodyReader::Broken;
+                return Err(bad);
+            }
+        };
+        if !decoder.is_done() {
+            return Ok((moved, None));
+        }
+        match std::mem::replace(self, BodyReader::Done) {
+            BodyReader::Chunked(decoder) => Ok((moved, Some(decoder))),
+            _ => Ok((moved, None)),
+        }
+    }
+
     /// Bytes still to come as they are, where that is known and worth splicing.
     pub(super) fn fixed_left(&self) -> Option<u64> {
         match self {
@@ -190,6 +218,28 @@ pub(super) fn finish_encoded(
     encode(encoder, &[], Flush::End, out, wire)?;
     finish(out, wire);
     Ok(())
+}
+
+/// Appends a part of a body that is at hand, without the end of its framing; `last` says that no other one follows.
+pub(super) fn encode_part(
+    part: &[u8],
+    last: bool,
+    encoder: Option<&mut Encoder>,
+    out: &mut Buffer,
+    wire: Wire,
+) -> Result<(), BadChunk> {
+    let Some(encoder) = encoder else {
+        let mut plain = Buffer::take();
+        plain.extend_from_slice(part);
+        let count = plain.len();
+        move_data(&mut plain, count, out, wire);
+        return Ok(());
+    };
+    let then = match last {
+        true => Flush::End,
+        false => Flush::No,
+    };
+    encode(encoder, part, then, out, wire)
 }
 
 /// Takes from the encoder what it has kept: nobody knows when more comes.
@@ -289,6 +339,10 @@ pub(super) struct RequestBody {
     reader: BodyReader,
     bytes: u64,
     bytes_max: Option<u64>,
+    /// Set where filters see it.
+    pub(super) filtered: Option<Box<Filtered>>,
+    /// A filter's answer to it.
+    pub(super) reply: Option<Reply>,
     /// Longest wait for the next part.
     pub(super) timeout: Duration,
 }
@@ -304,6 +358,8 @@ impl RequestBody {
             reader: BodyReader::new(length),
             bytes: 0,
             bytes_max,
+            filtered: None,
+            reply: None,
             timeout,
         }
     }
@@ -316,12 +372,17 @@ impl RequestBody {
         }
     }
 
+    /// As it goes out.
     pub(super) fn length(&self) -> BodyLength {
-        self.length
+        match &self.filtered {
+            Some(filtered) => filtered.length(),
+            None => self.length,
+        }
     }
 
     pub(super) fn is_done(&self) -> bool {
-        self.reader.is_done()
+        let is_out = |filtered: &Filtered| filtered.is_out();
+        self.reader.is_done() && self.filtered.as_deref().is_none_or(is_out)
     }
 
     /// What has come of it so far, out of its framing.
@@ -329,12 +390,34 @@ impl RequestBody {
         self.bytes
     }
 
-    /// Moves what `input` holds of the body to `out`, in the framing in which it arrived.
+    /// Moves what `input` holds of the body to `out`, in the framing in which it arrived, or in that of what filters make of it.
     pub(super) fn transfer(&mut self, input: &mut Buffer, out: &mut Buffer) -> Result<(), Stop> {
+        if let Some(mut filtered) = self.filtered.take() {
+            let wire = Wire::of(filtered.length());
+            self.advance_filtered(&mut filtered, input)?;
+            let emitted = filtered.emit(out, wire, None);
+            self.filtered = Some(filtered);
+            return emitted.map_err(|trouble| trouble.stop(&mut self.reply));
+        }
         let moved = self
             .reader
             .transfer(input, out, Wire::of(self.length))
             .map_err(|_| Stop::BadBody)?;
+        self.count(moved)
+    }
+
+    /// Hands what `input` holds of the body through filters.
+    pub(super) fn advance_filtered(
+        &mut self,
+        filtered: &mut Filtered,
+        input: &mut Buffer,
+    ) -> Result<(), Stop> {
+        let advanced = filtered.advance(&mut self.reader, input);
+        let moved = advanced.map_err(|trouble| trouble.stop(&mut self.reply))?;
+        self.count(moved)
+    }
+
+    fn count(&mut self, moved: u64) -> Result<(), Stop> {
         self.bytes += moved;
         match self.bytes_max {
             Some(most) if self.bytes > most => Err(Stop::BodyTooLarge),
@@ -345,6 +428,8 @@ impl RequestBody {
     /// Takes the rest of the body off `input`, for an answer that does not need it. False when it is not all there: then the connection
     /// cannot be used again.
     pub(super) fn skip_buffered(&mut self, input: &mut Buffer) -> bool {
+        // What is thrown away no filter need see.
+        self.filtered = None;
         let mut skipped = Buffer::take();
         self.transfer(input, &mut skipped).is_ok() && self.is_done()
     }

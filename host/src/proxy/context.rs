@@ -133,6 +133,24 @@ impl RequestContext {
         passed
     }
 
+    /// Runs the phases of a chain at the end of the exchange.
+    pub(super) fn filter_end(&mut self, chain: &FilterChain) {
+        let exchange = self
+            .exchange
+            .take()
+            .expect("the exchange is away only during a filter call");
+        self.exchange = Some(chain.on_end(&mut self.run, exchange));
+    }
+
+    /// What the filters have done so far, and what they do it to.
+    pub(super) fn run_and_exchange(&mut self) -> (&Run, &mut Exchange) {
+        let exchange = self
+            .exchange
+            .as_deref_mut()
+            .expect("the exchange is away only during a filter call");
+        (&self.run, exchange)
+    }
+
     /// Counts bytes sent to the downstream.
     pub(super) fn count_sent(&self, count: usize) {
         self.exchange().connection.count_sent(count as u64);
@@ -218,6 +236,7 @@ impl Drop for LentContext {
         let Some(mut ctx) = self.0.take() else { return };
         // A context that waits for the next request keeps nothing alive.
         (ctx.endpoint, ctx.bond) = (None, None);
+        ctx.run.release();
         let _ = KEPT.try_with(|kept| {
             if let Ok(mut kept) = kept.try_borrow_mut()
                 && kept.len() < KEPT_MAX

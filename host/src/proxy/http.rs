@@ -201,7 +201,7 @@ async fn serve_requests(connection: &mut Connection) -> (Next, Option<Buffer>) {
                         generation: bound.snapshot.generation,
                         ..Way::default()
                     },
-                    &ctx,
+                    &mut ctx,
                     ended,
                 );
                 ended.next
@@ -280,7 +280,10 @@ async fn serve_request(
             match ran {
                 Ok(ended) => ended,
                 Err(stop) => {
-                    let answer = Answer::plain(stop);
+                    let answer = match body.reply.take() {
+                        Some(reply) => halted(&mut ctx, Halt::Reply(reply)),
+                        None => Answer::plain(stop),
+                    };
                     Box::pin(reply(connection, input, &mut body, &mut ctx, &way, answer)).await
                 }
             }
@@ -290,7 +293,7 @@ async fn serve_request(
             Box::pin(replied).await
         }
     };
-    finish(connection, &way, &ctx, ended);
+    finish(connection, &way, &mut ctx, ended);
     ended.next
 }
 
@@ -410,8 +413,13 @@ async fn reply(
     local_reply::send(connection, ctx, answer, next).await
 }
 
-/// The access line.
-fn finish(connection: &Connection, way: &Way, ctx: &RequestContext, ended: Ended) {
+/// The filters that want to know how it ended, and the access line.
+fn finish(connection: &Connection, way: &Way, ctx: &mut RequestContext, ended: Ended) {
+    if let Some(route) = &way.route
+        && route.filters.wants_end()
+    {
+        tell_filters(connection, way, route, ctx, ended);
+    }
     if !access::is_enabled() {
         return;
     }
@@ -457,6 +465,54 @@ fn finish(connection: &Connection, way: &Way, ctx: &RequestContext, ended: Ended
         connection: connection.facts.id,
     }
     .write();
+}
+
+/// Says how the exchange ended in tags that are the host's, and runs the filters' last phase.
+#[cold]
+fn tell_filters(
+    connection: &Connection,
+    way: &Way,
+    route: &Route,
+    ctx: &mut RequestContext,
+    ended: Ended,
+) {
+    let nanoseconds = |duration: Duration| Some(duration.as_nanos().to_string());
+    let number = |count: u64| Some(count.to_string());
+    let (timers, facts) = (ctx.timers, &connection.facts);
+    let cluster = way
+        .target
+        .as_ref()
+        .map(|target| target.cluster().name.to_string());
+    let endpoint = ctx
+        .endpoint
+        .as_ref()
+        .map(|endpoint| endpoint.label.to_string());
+    let tags = [
+        ("exchange.outcome", Some(ended.outcome.token().to_owned())),
+        (
+            "exchange.status",
+            number(ended.status.into()).filter(|_| ended.status != 0),
+        ),
+        ("exchange.duration", nanoseconds(ctx.began.elapsed())),
+        ("exchange.queue", timers.queue.and_then(nanoseconds)),
+        ("exchange.connect", timers.connect.and_then(nanoseconds)),
+        (
+            "exchange.response",
+            timers.response_head.and_then(nanoseconds),
+        ),
+        ("exchange.received", number(ctx.received_bytes(facts))),
+        ("exchange.sent", number(ctx.sent_bytes(facts))),
+        ("exchange.attempts", number(ctx.attempts.into())),
+        ("exchange.route", Some(route.name.to_string())),
+        ("exchange.cluster", cluster),
+        ("exchange.endpoint", endpoint),
+    ];
+    for (name, value) in tags {
+        if let Some(value) = value {
+            ctx.exchange_mut().set_tag(name, value.as_bytes());
+        }
+    }
+    ctx.filter_end(&route.filters);
 }
 
 fn filter_names(route: &Route, ctx: &RequestContext) -> String {

@@ -83,7 +83,7 @@ impl Answer {
     }
 }
 
-fn text(status: u16) -> &'static str {
+pub(super) fn text(status: u16) -> &'static str {
     match status {
         400 => "bad request\n",
         404 => "not found\n",

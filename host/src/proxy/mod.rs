@@ -9,6 +9,7 @@ mod connect;
 mod connection;
 mod context;
 mod exchange;
+mod filtered;
 mod forwarded;
 mod grpc;
 mod hedge;

@@ -68,6 +68,8 @@ pub enum Stop {
     UpstreamReset,
     /// The upstream's answer breaks the protocol.
     UpstreamInvalid,
+    /// A filter wants the body of the response whole, and it is larger than that filter takes, or coded as it cannot be undone.
+    ResponseRefused,
     /// The upstream did not answer in time.
     ResponseTimeout,
     /// The downstream went away before a response began.
@@ -114,6 +116,7 @@ impl Stop {
             Stop::ConnectTimeout => "connect-timeout",
             Stop::UpstreamReset => "upstream-reset",
             Stop::UpstreamInvalid => "upstream-invalid",
+            Stop::ResponseRefused => "response-refused",
             Stop::ResponseTimeout => "response-timeout",
             Stop::DownstreamAborted => "downstream-aborted",
         }
@@ -136,7 +139,10 @@ impl Stop {
             | Stop::QueueTimeout
             | Stop::CircuitOpen
             | Stop::EndpointDown => Some(503),
-            Stop::ConnectFailed | Stop::UpstreamReset | Stop::UpstreamInvalid => Some(502),
+            Stop::ConnectFailed
+            | Stop::UpstreamReset
+            | Stop::UpstreamInvalid
+            | Stop::ResponseRefused => Some(502),
             Stop::ConnectTimeout | Stop::ResponseTimeout => Some(504),
             Stop::FilterClose | Stop::DownstreamAborted => None,
         }
@@ -167,6 +173,7 @@ impl Stop {
             | Stop::ConnectTimeout
             | Stop::UpstreamReset
             | Stop::UpstreamInvalid
+            | Stop::ResponseRefused
             | Stop::ResponseTimeout => false,
         }
     }

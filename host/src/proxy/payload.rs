@@ -3,6 +3,7 @@
 use super::attempt::Target;
 use super::body::{BodyReader, Wire, finish, finish_encoded, flush_encoded};
 use super::context::RequestContext;
+use super::filtered::{Filtered, Trouble};
 use super::outcome::Outcome;
 use super::response::{send, unless_gone};
 use crate::compress::{self, Encoder};
@@ -35,6 +36,26 @@ impl Drop for Counted {
     }
 }
 
+/// What a body passes on its way: filters, then compression.
+pub(super) struct Via<'v> {
+    pub(super) filtered: Option<&'v mut Filtered>,
+    pub(super) encoder: Option<&'v mut Encoder>,
+}
+
+impl Via<'_> {
+    /// Whether the bytes leave as they came.
+    fn is_direct(&self) -> bool {
+        self.filtered.is_none() && self.encoder.is_none()
+    }
+
+    fn is_done(&self, reader: &BodyReader) -> bool {
+        match &self.filtered {
+            Some(filtered) => filtered.is_out(),
+            None => reader.is_done(),
+        }
+    }
+}
+
 /// What compresses the body, where the route says so and the client and the response allow it.
 pub(super) fn encoder(exchange: &mut Exchange, target: &Target) -> Option<Box<Counted>> {
     let settings = target.route.compress.as_ref()?;
@@ -63,26 +84,26 @@ pub(super) async fn body(
     mut out: Buffer,
     reader: &mut BodyReader,
     wire: Wire,
-    mut encoder: Option<&mut Encoder>,
+    mut via: Via<'_>,
     ctx: &mut RequestContext,
     target: &Target,
 ) -> Result<(), Outcome> {
-    if !input.is_empty() {
+    if !input.is_empty() || via.filtered.is_some() {
         let mut first_part = Buffer::take();
-        transfer(reader, input, &mut first_part, wire, &mut encoder)?;
+        transfer(reader, input, &mut first_part, wire, &mut via)?;
         out.extend_from_slice(&first_part);
     } else if reader.is_done() && wire == Wire::Chunked {
-        end(&mut out, wire, &mut encoder)?;
+        end(reader, input, &mut out, wire, &mut via)?;
     }
     loop {
         send(downstream, timer, &out, ctx, target).await?;
-        if reader.is_done() {
+        if via.is_done(reader) {
             return Ok(());
         }
         out.clear();
         // Without a descriptor for a pipe the bytes go through the buffer.
         if wire == Wire::Plain
-            && encoder.is_none()
+            && via.is_direct()
             && reader.fixed_left().is_some_and(|left| left >= BULK_BYTES)
             && let (Some(from), Some(to)) = (upstream.as_tcp(), downstream.as_tcp())
             && let Ok(splicer) = Splicer::take()
@@ -91,21 +112,23 @@ pub(super) async fn body(
             Box::pin(spliced).await?;
             continue;
         }
-        if let Some(encoder) = &mut encoder {
+        if via.encoder.is_some() {
             // What is at hand is compressed together; before a wait everything leaves.
             match at_hand(upstream.receive(input)).await {
                 Some(Ok(1..)) => {
-                    transfer(reader, input, &mut out, wire, &mut Some(encoder))?;
+                    transfer(reader, input, &mut out, wire, &mut via)?;
                     continue;
                 }
                 Some(Ok(0)) if reader.end() => {
-                    end(&mut out, wire, &mut Some(encoder))?;
+                    end(reader, input, &mut out, wire, &mut via)?;
                     continue;
                 }
                 Some(Ok(0) | Err(_)) => return Err(Outcome::UpstreamAborted),
                 None => {
-                    let flushed = flush_encoded(encoder, &mut out, wire);
-                    flushed.map_err(|_| Outcome::UpstreamAborted)?;
+                    if let Some(encoder) = &mut via.encoder {
+                        let flushed = flush_encoded(encoder, &mut out, wire);
+                        flushed.map_err(|_| Outcome::UpstreamAborted)?;
+                    }
                     send(downstream, timer, &out, ctx, target).await?;
                     out.clear();
                 }
@@ -114,9 +137,9 @@ pub(super) async fn body(
         timer.set(target.timeouts.response);
         let read = unless_gone(watched, upstream.receive(input));
         match timer.within(read).await {
-            Ok(Some(Ok(0))) if reader.end() => end(&mut out, wire, &mut encoder)?,
+            Ok(Some(Ok(0))) if reader.end() => end(reader, input, &mut out, wire, &mut via)?,
             Ok(Some(Ok(0) | Err(_))) => return Err(Outcome::UpstreamAborted),
-            Ok(Some(Ok(_))) => transfer(reader, input, &mut out, wire, &mut encoder)?,
+            Ok(Some(Ok(_))) => transfer(reader, input, &mut out, wire, &mut via)?,
             // Nobody is there to take what the upstream may send in an hour.
             Ok(None) => return Err(Outcome::DownstreamAborted),
             Err(_) => return Err(Outcome::UpstreamStalled),
@@ -139,17 +162,32 @@ fn transfer(
     input: &mut Buffer,
     out: &mut Buffer,
     wire: Wire,
-    encoder: &mut Option<&mut Encoder>,
+    via: &mut Via<'_>,
 ) -> Result<(), Outcome> {
-    let moved = match encoder {
+    if let Some(filtered) = &mut via.filtered {
+        let advanced = filtered.advance(reader, input);
+        advanced.map_err(Trouble::outcome)?;
+        let emitted = filtered.emit(out, wire, via.encoder.as_deref_mut());
+        return emitted.map_err(Trouble::outcome);
+    }
+    let moved = match &mut via.encoder {
         Some(encoder) => reader.transfer_encoded(input, out, wire, encoder),
         None => reader.transfer(input, out, wire).map(|_| ()),
     };
     moved.map_err(|_| Outcome::UpstreamAborted)
 }
 
-fn end(out: &mut Buffer, wire: Wire, encoder: &mut Option<&mut Encoder>) -> Result<(), Outcome> {
-    match encoder {
+fn end(
+    reader: &mut BodyReader,
+    input: &mut Buffer,
+    out: &mut Buffer,
+    wire: Wire,
+    via: &mut Via<'_>,
+) -> Result<(), Outcome> {
+    if via.filtered.is_some() {
+        return transfer(reader, input, out, wire, via);
+    }
+    match &mut via.encoder {
         Some(encoder) => finish_encoded(encoder, out, wire).map_err(|_| Outcome::UpstreamAborted),
         None => {
             finish(out, wire);

@@ -4,12 +4,16 @@ use super::attempt::Target;
 use super::body::{BodyReader, Wire};
 use super::connection::Registration;
 use super::context::RequestContext;
+use super::filtered::{Unheld, prepare_response};
 use super::grpc;
+use super::local_reply;
 use super::outcome::{Outcome, Stop};
-use super::payload::{body, encoder};
+use super::payload::{Via, body, encoder};
 use super::retry::Tries;
-use crate::filter::{Body, Passed};
-use crate::http::{BodyLength, Parsed, Version, downstream_body, parse_response, write_response};
+use crate::filter::{Body, BodyHalt, Passed, put_fault, put_plain, put_reply};
+use crate::http::{
+    BodyLength, Exchange, Parsed, Version, downstream_body, parse_response, write_response,
+};
 use crate::http2::client::{is_not_processed, is_stream_reset};
 use crate::net::buffer::Buffer;
 use crate::net::stream::{ReadHalf, WriteHalf};
@@ -282,18 +286,38 @@ pub(super) async fn deliver(
         }
         Passed::Close => return Err(NoAnswer::FilterClosed),
     }
+    let mut reader = BodyReader::of_response(upstream_body);
+    let mut filtered = None;
+    if ctx.run.has_leases() {
+        let timer = register.timer();
+        let preparing = prepare_response(
+            upstream,
+            watched,
+            timer,
+            &mut input,
+            &mut reader,
+            ctx,
+            target,
+        );
+        filtered = match Box::pin(preparing).await {
+            Ok(filtered) => filtered.map(Box::new),
+            Err(unheld) => {
+                return Box::pin(instead(downstream, register, unheld, ctx, target)).await;
+            }
+        };
+    }
     let mut encoder = encoder(ctx.exchange_mut(), target);
     let version = ctx.exchange().request.version();
-    let outgoing = match encoder {
-        Some(_) => BodyLength::Chunked,
-        None => upstream_body,
+    let outgoing = match (&encoder, &filtered) {
+        (Some(_), _) => BodyLength::Chunked,
+        (None, Some(filtered)) => filtered.length(),
+        (None, None) => upstream_body,
     };
     let (framing, can_persist) = downstream_body(outgoing, version);
     let keep = can_persist && !register.is_draining() && ctx.exchange().request.keep_alive();
     let mut out = Buffer::take();
     write_response(&ctx.exchange().response, framing, keep, version, &mut out);
     let status = ctx.exchange().response.status();
-    let mut reader = BodyReader::of_response(upstream_body);
     let wire = Wire::of(framing);
     let sent = body(
         upstream,
@@ -304,7 +328,10 @@ pub(super) async fn deliver(
         out,
         &mut reader,
         wire,
-        encoder.as_deref_mut().map(|counted| &mut counted.0),
+        Via {
+            filtered: filtered.as_deref_mut(),
+            encoder: encoder.as_deref_mut().map(|counted| &mut counted.0),
+        },
         ctx,
         target,
     )
@@ -376,6 +403,38 @@ async fn replace(
         Err(outcome) => Delivered::Broken(outcome),
     };
     Ok(Delivery { status, delivered })
+}
+
+/// Answers in place of a response that was held back and does not come.
+async fn instead(
+    downstream: &mut WriteHalf<'_>,
+    register: &Registration,
+    unheld: Unheld,
+    ctx: &mut RequestContext,
+    target: &Target,
+) -> Result<Delivery, NoAnswer> {
+    let exchange = ctx.exchange_mut();
+    let (body, stop) = match unheld {
+        Unheld::DownstreamGone => return Err(NoAnswer::DownstreamGone),
+        Unheld::Halt(BodyHalt::Close) => return Err(NoAnswer::FilterClosed),
+        Unheld::Halt(BodyHalt::Reply(reply)) => {
+            let status = reply.status;
+            (put_reply(exchange, reply), Stop::FilterReply { status })
+        }
+        Unheld::Halt(BodyHalt::Fault) => (put_fault(exchange), Stop::FilterFault),
+        Unheld::Halt(BodyHalt::Refused) => plain(exchange, Stop::ResponseRefused),
+        Unheld::Upstream(stop) => plain(exchange, stop),
+    };
+    replace(downstream, register, &body, ctx, target, stop).await
+}
+
+/// Puts the usual answer to a stop in place of a response.
+fn plain(exchange: &mut Exchange, stop: Stop) -> (Body, Stop) {
+    let status = stop.status().unwrap_or(502);
+    (
+        put_plain(exchange, status, local_reply::text(status).as_bytes()),
+        stop,
+    )
 }
 
 /// Passes on a 101 that was asked for.

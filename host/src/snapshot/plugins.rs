@@ -290,6 +290,7 @@ fn budgets(written: &config::PluginBudgets) -> Budgets {
     Budgets {
         time_max: written.time_max,
         memory_max: usize::try_from(written.memory_bytes_max).unwrap_or(usize::MAX),
+        instances_max: written.instances_max,
     }
 }
 

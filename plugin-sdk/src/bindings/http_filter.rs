@@ -358,7 +358,7 @@ pub mod tollgate {
                         .finish()
                 }
             }
-            /// How a filter wants to see a body. Version 0.1.0 of the host runs head phases only and refuses everything but `none`.
+            /// How a filter wants to see a body. Anything but `none` wants the interface `body` to be exported as well.
             #[derive(Clone, Copy, Eq, PartialEq)]
             pub enum BodyMode {
                 None,

@@ -49,6 +49,11 @@ fn no_key_is_accepted_and_ignored() {
         ),
         ("plugin/time-max", plugin(""), plugin("time-max \"2ms\"")),
         (
+            "plugin/instances-max",
+            plugin(""),
+            plugin("instances-max 2"),
+        ),
+        (
             "plugin/grant/store",
             plugin(""),
             plugin("grant { store \"s\" }"),
