@@ -29,6 +29,7 @@ mod tests {
         let names: Vec<_> = all().iter().map(|(name, _)| *name).collect();
         let expected = [
             "acl",
+            "body-rewrite",
             "connection-limit",
             "cors",
             "first",

@@ -82,23 +82,39 @@ impl Edits {
 pub(crate) fn lines(flat: &[u8]) -> Vec<(String, Vec<u8>)> {
     let mut lines = Vec::new();
     let mut rest = flat;
-    while let Some((operation, name, value, behind)) = first(rest) {
-        if operation == 2 {
-            lines.push((String::from_utf8_lossy(name).into_owned(), value.to_vec()));
+    while let Some((edit, behind)) = First::of(rest) {
+        if edit.operation == 2 {
+            let name = String::from_utf8_lossy(edit.name).into_owned();
+            lines.push((name, edit.value.to_vec()));
         }
         rest = behind;
     }
     lines
 }
 
-fn first(flat: &[u8]) -> Option<(u8, &[u8], &[u8], &[u8])> {
-    let (operation, rest) = flat.split_first()?;
-    let (length, rest) = rest.split_first_chunk::<2>()?;
-    let (name, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes(*length)))?;
-    let (length, rest) = rest.split_first_chunk::<4>()?;
-    let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
-    let (value, rest) = rest.split_at_checked(length)?;
-    Some((*operation, name, value, rest))
+/// The first edit of a flat form.
+struct First<'a> {
+    operation: u8,
+    name: &'a [u8],
+    value: &'a [u8],
+}
+
+impl First<'_> {
+    /// With what lies behind it; none when there is none that is whole.
+    fn of(flat: &[u8]) -> Option<(First<'_>, &[u8])> {
+        let (&operation, rest) = flat.split_first()?;
+        let (length, rest) = rest.split_first_chunk::<2>()?;
+        let (name, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes(*length)))?;
+        let (length, rest) = rest.split_first_chunk::<4>()?;
+        let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+        let (value, rest) = rest.split_at_checked(length)?;
+        let first = First {
+            operation,
+            name,
+            value,
+        };
+        Some((first, rest))
+    }
 }
 
 /// Whether a header may be edited. Framing and hop-by-hop headers are the host's.

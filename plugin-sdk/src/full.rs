@@ -59,6 +59,7 @@ pub trait FullHttpFilter: HttpFilter {
 /// A part of a body, or the whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Part<'a> {
+    /// The bytes of it, perhaps none.
     pub bytes: &'a [u8],
     /// No other one follows.
     pub last: bool,

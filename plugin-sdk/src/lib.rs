@@ -107,9 +107,10 @@ struct Readme;
 pub mod prelude {
     pub use crate::settings::Errors;
     pub use crate::{
-        Accepted, Balancer, BalancerPlan, Connection, ConstantEdits, Edits, Endpoint, Field, Guard,
-        HttpFilter, NetworkFilter, NetworkPlan, Pick, Plan, Reply, Request, Response, Settings,
-        Verdict, balancer, header, header_equals, host, http_filter, method, network_filter, not,
+        Accepted, Balancer, BalancerPlan, Bodies, BodyPart, BodyVerdict, Connection, ConstantEdits,
+        Edits, Endpoint, Field, FullHttpFilter, Guard, Handling, HttpFilter, NetworkFilter,
+        NetworkPlan, Pick, Plan, Reply, Request, Response, Settings, Verdict, balancer,
+        full_http_filter, header, header_equals, host, http_filter, method, network_filter, not,
         path, path_prefix, source,
     };
 }

@@ -2,6 +2,7 @@
 
 mod acl;
 mod balancers;
+mod body_rewrite;
 mod chain;
 mod connection_limit;
 mod cors;

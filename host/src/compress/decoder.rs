@@ -22,7 +22,7 @@ pub enum Coded {
     /// None, or `identity`.
     Plain,
     /// One that can be undone; the head does not name it any more.
-    Undone(Decoder),
+    Undone(Box<Decoder>),
     /// One that is not known here, or several of them; the head is as it was.
     Unknown,
 }
@@ -58,7 +58,7 @@ pub fn undo(fields: &mut Fields) -> Result<Coded, BadField> {
         return Ok(Coded::Unknown);
     };
     fields.remove(b"content-encoding");
-    Ok(Coded::Undone(decoder))
+    Ok(Coded::Undone(Box::new(decoder)))
 }
 
 impl Decoder {

@@ -46,7 +46,7 @@ struct Step {
     on_fault: OnFault,
     direction: Direction,
     plan: BodyPlan,
-    decoder: Option<Decoder>,
+    decoder: Option<Box<Decoder>>,
     holding: Holding,
     /// Answered with the body as a whole.
     edits: Edits,

@@ -422,18 +422,18 @@ impl Role for HttpNeeds {
         };
         let body = match body {
             Some(body) => Some(BodyCalls {
-                plan: instance.get_typed_func(&mut *store, &body.plan)?,
-                begin: instance.get_typed_func(&mut *store, &body.begin)?,
-                request: instance.get_typed_func(&mut *store, &body.request)?,
-                response: instance.get_typed_func(&mut *store, &body.response)?,
-                trailers: instance.get_typed_func(&mut *store, &body.trailers)?,
+                plan: instance.get_typed_func(&mut *store, body.plan)?,
+                begin: instance.get_typed_func(&mut *store, body.begin)?,
+                request: instance.get_typed_func(&mut *store, body.request)?,
+                response: instance.get_typed_func(&mut *store, body.response)?,
+                trailers: instance.get_typed_func(&mut *store, body.trailers)?,
             }),
             None => None,
         };
         let end = match end {
             Some(end) => Some(EndCalls {
-                plan: instance.get_typed_func(&mut *store, &end.plan)?,
-                finish: instance.get_typed_func(&mut *store, &end.finish)?,
+                plan: instance.get_typed_func(&mut *store, end.plan)?,
+                finish: instance.get_typed_func(&mut *store, end.finish)?,
             }),
             None => None,
         };

@@ -14,7 +14,6 @@ pub(super) struct Slot<R: Role> {
     /// Which plugin: numbers are used again, tokens are not.
     token: Weak<Token>,
     /// Those that serve nobody now; the one that served last is the next.
-    #[expect(clippy::vec_box, reason = "taking one moves a pointer")]
     pub(super) idle: Vec<Box<Instance<R>>>,
     /// Those that are leased.
     pub(super) leased: u32,
