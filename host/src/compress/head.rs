@@ -30,8 +30,8 @@ pub(super) fn add_vary(response: &mut ResponseHead) -> Result<(), BadField> {
 /// Says that the body is compressed, and nothing that is no longer true.
 pub(super) fn announce(response: &mut ResponseHead, coding: Coding) -> Result<(), BadField> {
     let fields = response.fields_mut();
-    fields.set(b"Content-Encoding", coding.as_str().as_bytes())?;
     unsettle(fields)?;
+    fields.set(b"Content-Encoding", coding.as_str().as_bytes())?;
     response.forget_length();
     Ok(())
 }

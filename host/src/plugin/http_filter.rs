@@ -11,6 +11,7 @@ use wasmtime::component::TypedFunc;
 use crate::http::{Exchange, Fields};
 
 use super::bindings::{self, HttpVerdict};
+use super::body_plan::MoreHttpNeeds;
 use super::component::{Component, Exports};
 use super::configured::{
     ConfigureError, Instance, Plugin, Role, find_or_configure, no_such_export, wrong_kind,
@@ -20,7 +21,7 @@ use super::engine::Engine;
 use super::fault::{Fault, Stats};
 use super::grants::Allowance;
 use super::inspect::Kind;
-use super::needs::{HttpNeeds, MoreHttpNeeds};
+use super::needs::HttpNeeds;
 use super::slots::Slots;
 use super::state::{HostState, Usage};
 use super::verdict::{BodyVerdict, Verdict};

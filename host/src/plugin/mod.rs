@@ -11,6 +11,7 @@
 
 mod balancer;
 mod bindings;
+mod body_plan;
 mod component;
 mod configured;
 mod constant;
@@ -37,6 +38,7 @@ mod verdict;
 mod wasi;
 
 pub use balancer::{Balancer, EndpointTable};
+pub use body_plan::BodyPlan;
 pub use component::{Component, LoadError};
 pub use configured::{ConfigureError, SettingsError};
 pub use constant::ConstantEdit;
@@ -49,7 +51,7 @@ pub use http_filter::{Direction, HttpFilter, Lease};
 pub use inspect::{Inspection, Kind, Manifest, inspect};
 pub use measure::Measure;
 pub use needs::{
-    BalancerNeeds, BodyPlan, Decision, EditGroup, HttpNeeds, NetworkNeeds, flatten, flatten_with,
+    BalancerNeeds, Decision, EditGroup, HttpNeeds, NetworkNeeds, flatten, flatten_with,
 };
 pub use network_filter::{ConnectionPhase, NetworkFilter};
 pub use state::Usage;

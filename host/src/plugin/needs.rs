@@ -2,7 +2,8 @@
 
 use crate::http::{Exchange, Field};
 
-use super::bindings::{self, BodyMode};
+use super::bindings;
+use super::body_plan::{BodyPlan, MoreHttpNeeds};
 use super::constant::ConstantEdit;
 use super::guard::{Guard, lower_name};
 
@@ -10,8 +11,6 @@ use super::guard::{Guard, lower_name};
 const FIELDS_MAX: usize = 128;
 /// Most edit groups, so that a [`Decision`] fits in 64 bits.
 const GROUPS_MAX: usize = 60;
-/// Largest body that a filter may have as a whole.
-const BODY_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Most constant edits of one filter.
 const CONSTANT_EDITS_MAX: usize = 1_000;
 
@@ -32,17 +31,6 @@ pub struct HttpNeeds {
     pub response_body: Option<BodyPlan>,
     /// The fields of the call at the end of an exchange; `None`: never called.
     pub end: Option<Vec<Field>>,
-}
-
-/// How a filter wants a body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BodyPlan {
-    /// The whole of it, up to so many bytes, in place of part by part.
-    pub buffered: Option<usize>,
-    /// What is larger goes by; otherwise the message is refused.
-    pub passes_excess: bool,
-    /// Without its content coding.
-    pub decoded: bool,
 }
 
 /// Constant edits with the condition they stand under.
@@ -194,8 +182,8 @@ impl Plan for HttpNeeds {
 
     fn check(raw: bindings::HttpNeeds, more: MoreHttpNeeds) -> Result<HttpNeeds, String> {
         let bodies = more.bodies;
-        let request_body = check_body(raw.request_body, bodies.map(|plans| plans.request))?;
-        let response_body = check_body(raw.response_body, bodies.map(|plans| plans.response))?;
+        let request_body = BodyPlan::check(raw.request_body, bodies.map(|plans| plans.request))?;
+        let response_body = BodyPlan::check(raw.response_body, bodies.map(|plans| plans.response))?;
         if raw.edits.len() > GROUPS_MAX {
             return Err(format!(
                 "{} groups of edits; at most {GROUPS_MAX}",
@@ -251,36 +239,6 @@ impl Plan for BalancerNeeds {
             key: check_fields(raw.key)?,
         })
     }
-}
-
-/// What a filter answers in the interfaces that it need not export.
-#[derive(Clone, Debug, Default)]
-pub(super) struct MoreHttpNeeds {
-    pub(super) bodies: Option<bindings::Handlings>,
-    pub(super) end: Option<bindings::Phase>,
-}
-
-fn check_body(
-    mode: BodyMode,
-    handling: Option<bindings::Handling>,
-) -> Result<Option<BodyPlan>, String> {
-    let buffered = match mode {
-        BodyMode::None => return Ok(None),
-        BodyMode::Stream => None,
-        BodyMode::Buffer(bytes) if bytes > BODY_BYTES_MAX => {
-            return Err(format!(
-                "wants to buffer bodies of {bytes} bytes; at most {BODY_BYTES_MAX}"
-            ));
-        }
-        BodyMode::Buffer(bytes) => Some(bytes as usize),
-    };
-    let handling = handling
-        .ok_or_else(|| "asks for bodies, but does not export tollgate:plugin/body".to_owned())?;
-    Ok(Some(BodyPlan {
-        buffered,
-        passes_excess: handling.excess == bindings::Excess::Pass,
-        decoded: handling.decoded,
-    }))
 }
 
 fn check_phase(phase: Option<bindings::Phase>) -> Result<Option<Vec<Field>>, String> {
@@ -340,6 +298,7 @@ pub(super) fn check_field(field: bindings::Field) -> Result<Field, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bindings::BodyMode;
     use bindings::Field as Raw;
 
     fn needs() -> bindings::HttpNeeds {

@@ -1,6 +1,5 @@
 //! One request to an endpoint: take a place, connect or reuse, send, and try again where [`retry`](super::retry) says so.
 
-use super::body::RequestBody;
 use super::bounds::{before, cut, unless_down};
 use super::connect::{
     Ask, Downstream, NoConnection, Now, Reuse, connect, count_request, look, take_place,
@@ -12,6 +11,7 @@ use super::filtered::prepare_request;
 use super::http::{Ended, Next};
 use super::mirror;
 use super::outcome::{Outcome, Stop};
+use super::request_body::RequestBody;
 use super::response::{Delivered, Delivery, NoAnswer};
 use super::retry::{Failure, Then, Tries};
 use super::{hedge, tunnel};

@@ -1,10 +1,10 @@
 //! One exchange on one upstream connection: the request goes out, what is left of its body as it arrives, while the response already comes.
 
 use super::attempt::Step;
-use super::body::RequestBody;
 use super::connection::Connection;
 use super::context::RequestContext;
 use super::outcome::{Outcome, Stop};
+use super::request_body::RequestBody;
 use super::response::{self, Delivered, Delivery, NoAnswer};
 use crate::http::ConnectionFacts;
 use crate::http2::client::is_not_processed;

@@ -1,10 +1,11 @@
 //! Bodies that filters see: taken out of their framing, handed through the chain, framed anew; held back where a filter wants them whole.
 
 use super::attempt::Target;
-use super::body::{BodyReader, RequestBody, Wire, encode_part};
+use super::body::{BodyReader, Wire, encode_part};
 use super::connection::Connection;
 use super::context::RequestContext;
 use super::outcome::{Outcome, Stop};
+use super::request_body::RequestBody;
 use super::response::unless_gone;
 use crate::compress::{Encoder, describes_bytes};
 use crate::filter::{BodyChain, BodyHalt};

@@ -4,8 +4,9 @@
 //! left out when too many are under way or its body is too large to keep.
 
 use super::attempt::Target;
-use super::body::{BodyReader, RequestBody, Wire};
+use super::body::{BodyReader, Wire};
 use super::connect::{Ask, NoConnection, Reuse, connect, count_request, take_at_once};
+use super::request_body::RequestBody;
 use super::retry::{Failure, Tries};
 use crate::http::{
     BodyLength, ConnectionFacts, Exchange, Limits, Parsed, ResponseHead, parse_response,

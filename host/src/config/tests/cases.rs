@@ -159,7 +159,7 @@ fn the_reference_names_every_key() {
     for path in accepted_case_keys() {
         let name = path.rsplit('/').next().unwrap_or_default();
         // Those of `plugin` are in the reference of the configuration.
-        let elsewhere = ["sha256", "memory-max", "time-max", "*"].contains(&name);
+        let elsewhere = ["sha256", "memory-max", "time-max", "instances-max", "*"].contains(&name);
         let named = [format!("`{name}`"), format!("{name}=")];
         assert!(
             elsewhere || named.iter().any(|form| text.contains(form.as_str())),
