@@ -29,6 +29,10 @@ const PROVED_BY: &[(&str, &str)] = &[
     ),
     ("plugin/time-max", "time_max_is_what_a_call_may_take"),
     (
+        "plugin/instances-max",
+        "more_exchanges_than_instances_are_a_fault_of_those_beyond",
+    ),
+    (
         "plugin/grant",
         "an_import_that_is_not_granted_is_refused_with_the_line_that_grants_it",
     ),

@@ -1,7 +1,8 @@
 //! Bodies handed over whole.
 
 use super::{filtering, mode};
-use crate::harness::Origin;
+use crate::harness::{Origin, Proxy, config};
+use crate::plugins::{folder, guests};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::io::Write;
@@ -192,4 +193,29 @@ fn a_header_only_filter_beside_it_changes_nothing() {
         (response.text().as_str(), response.header("x-a")),
         ("cba", Some("1"))
     );
+}
+
+#[test]
+fn a_mirror_gets_what_the_filter_made() {
+    let (origin, shadow) = (Origin::named("ok"), Origin::named("shadow"));
+    let text = config(
+        r#"
+        plugin "bodies" "bodies.wasm"
+        listener "web" "127.0.0.1:0" {
+            route { filters { FILTER }; mirror "s"; cluster "c" }
+        }
+        cluster "c" { endpoint "ORIGIN" }
+        cluster "s" { endpoint "SHADOW" }
+        "#,
+        &[
+            ("FILTER", &mode("whole")),
+            ("ORIGIN", &origin),
+            ("SHADOW", &shadow),
+        ],
+    );
+    let directory = folder(&[("bodies.wasm", &guests::bodies())]);
+    let proxy = Proxy::start_in(directory, &text).expect("it starts");
+    assert_eq!(proxy.client().post("/x", "abc").status, 200);
+    assert_eq!(origin.request(0).body, b"cba");
+    assert_eq!(shadow.request(0).body, b"cba");
 }

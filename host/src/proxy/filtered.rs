@@ -27,8 +27,8 @@ pub(super) struct Filtered {
     is_ended: bool,
     /// All of it was sent on.
     is_out: bool,
-    /// All of it was there before the head went out, so its length is known.
-    is_whole: bool,
+    /// Its length, where all of it was there before the head went out.
+    length: Option<u64>,
     trailers: Option<Fields>,
 }
 
@@ -47,17 +47,14 @@ impl Filtered {
             made: Vec::new(),
             is_ended: false,
             is_out: false,
-            is_whole: false,
+            length: None,
             trailers: None,
         }
     }
 
     /// How it goes out.
     pub(super) fn length(&self) -> BodyLength {
-        match self.is_whole {
-            true => BodyLength::Fixed(self.made.len() as u64),
-            false => BodyLength::Chunked,
-        }
+        self.length.map_or(BodyLength::Chunked, BodyLength::Fixed)
     }
 
     /// Whether all of it has been handed on by [`Filtered::emit`].
@@ -126,7 +123,8 @@ impl Filtered {
 
     /// The head may go now: with what was made of it by filters that have the body whole.
     fn release(&mut self, exchange: &mut Exchange) -> Result<(), BodyHalt> {
-        self.is_whole = self.is_ended && self.trailers.is_none();
+        let is_whole = self.is_ended && self.trailers.is_none();
+        self.length = is_whole.then_some(self.made.len() as u64);
         self.chain.edit_head(exchange)
     }
 }
