@@ -22,6 +22,7 @@ pub(super) struct Wire {
     /// None while there is nothing to be sent.
     collected: RefCell<Option<Collected>>,
     collects: Cell<bool>,
+    holds_reads: Cell<bool>,
     sent: Cell<usize>,
 }
 
@@ -38,6 +39,7 @@ impl Wire {
             stream: RefCell::new(stream),
             collected: RefCell::new(None),
             collects: Cell::new(false),
+            holds_reads: Cell::new(false),
             sent: Cell::new(0),
         })
     }
@@ -45,6 +47,11 @@ impl Wire {
     /// From now on nothing leaves but by [`Wire::poll_send`], which whoever drives the connection calls before it waits.
     pub(super) fn collect(&self) {
         self.collects.set(true);
+    }
+
+    /// Whether nothing is read for now. Nobody is woken for what is held: whoever drives the connection polls it again without.
+    pub(super) fn hold_reads(&self, holds: bool) {
+        self.holds_reads.set(holds);
     }
 
     /// Bytes sent since this was asked last.
@@ -57,6 +64,9 @@ impl Wire {
         cx: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.holds_reads.get() {
+            return Poll::Pending;
+        }
         Pin::new(&mut *self.stream.borrow_mut()).poll_read(cx, into)
     }
 

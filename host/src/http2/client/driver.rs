@@ -54,7 +54,7 @@ impl Future for Driver {
         let driver = self.get_mut();
         driver.shared.register_driver(cx.waker());
         driver.shared.poll_lingering(cx);
-        let ended = Pin::new(&mut driver.connection).poll(cx);
+        let ended = driver.poll_connection(cx);
         driver.shared.note_settings();
         match ended {
             Poll::Ready(ended) => Poll::Ready(ended.map_err(io::Error::other)),
@@ -67,6 +67,20 @@ impl Future for Driver {
 }
 
 impl Driver {
+    /// Lets the connection write and read. What was begun before the peer's SETTINGS leaves before they are read: the peer then refuses what is
+    /// one too many, and it is tried elsewhere. Read first, they would make `h2` queue it behind requests that may never end.
+    fn poll_connection(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), h2::Error>> {
+        if !self.shared.has_settings() {
+            self.wire.hold_reads(true);
+            let ended = Pin::new(&mut self.connection).poll(cx);
+            self.wire.hold_reads(false);
+            if ended.is_ready() {
+                return ended;
+            }
+        }
+        Pin::new(&mut self.connection).poll(cx)
+    }
+
     fn poll_closing(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.shared.is_finishing() {
             self.closing = None;

@@ -195,13 +195,17 @@ impl Shared {
         });
     }
 
+    /// For the driver: whether the peer's SETTINGS have been read, as far as that matters to anybody.
+    pub(super) fn has_settings(&self) -> bool {
+        self.sender.borrow().as_ref().is_none_or(has_settings)
+    }
+
     /// For the driver, after the connection was driven: tells those who wait for SETTINGS.
     pub(super) fn note_settings(&self) {
         if self.settings_waiters.borrow().is_empty() {
             return;
         }
-        let sender = self.sender.borrow();
-        if sender.as_ref().is_none_or(has_settings) {
+        if self.has_settings() {
             self.wake_settings_waiters();
         }
     }

@@ -1,12 +1,7 @@
-//! Windows, numbers of streams, floods: what bounds a connection.
+//! Windows and numbers of streams: what bounds a connection.
 
-use super::raw::{
-    self, DATA, END_HEADERS, END_STREAM, HEADERS, PING, SETTINGS_FRAME, STATUS_200, STATUS_204,
-    block,
-};
-use super::{
-    SETTINGS, connect, empty, exchange, open, read_to_end, send_all, until, within_worker,
-};
+use super::raw::{self, DATA, END_HEADERS, END_STREAM, HEADERS, PING, Raw, STATUS_200};
+use super::{SETTINGS, connect, empty, open, read_to_end, send_all, sockets, within_worker};
 use crate::http::Scheme;
 use crate::http2::client::{Connection, Settings, is_not_processed};
 use crate::net::stream::Stream;
@@ -307,6 +302,35 @@ async fn before_the_settings_of_the_peer_a_hundred_streams_are_opened_on_trust()
 }
 
 #[tokio::test]
+async fn what_was_opened_on_trust_leaves_before_the_settings_are_read() {
+    within_worker(async {
+        let (ours, socket) = sockets().await;
+        let mut raw = Raw { socket };
+        raw.send_settings(&[(STREAMS, 1)]).await;
+        let Stream::Tcp(socket) = &ours else {
+            panic!("not a socket")
+        };
+        socket.readable().await.expect("open");
+        let connection = Connection::connect(ours, &SETTINGS, ());
+        let connection = connection.await.expect("connects");
+        let mut streams = Vec::new();
+        for _ in 0..3 {
+            let mut stream = open(&connection);
+            stream.write_all(GET).await.expect("taken");
+            streams.push(stream);
+        }
+        let mut preface = [0; 24];
+        let taken = raw.socket.read_exact(&mut preface).await;
+        taken.expect("a preface");
+        for number in [1, 3, 5] {
+            assert_eq!(raw.next_of(HEADERS).await.stream, number);
+        }
+        assert!(!connection.has_room());
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn room_follows_the_limit_of_the_peer_and_a_stream_over_it_is_not_queued() {
     within_worker(async {
         let (connection, mut raw) = raw::connect(&[(STREAMS, 2)]).await;
@@ -342,74 +366,6 @@ async fn a_connection_is_idle_since_its_last_stream_was_dropped() {
         );
         drop(two);
         assert!(connection.idle_since().expect("idle") <= crate::net::timer::coarse_now());
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn floods_of_heads_and_of_control_frames_end_the_connection() {
-    let interim = block(&[], &[(":status", "103")]);
-    let floods = [
-        (HEADERS, END_HEADERS, 1, interim),
-        (PING, 0, 0, b"12345678".to_vec()),
-        (SETTINGS_FRAME, 0, 0, Vec::new()),
-        (200, 0, 0, Vec::new()),
-    ];
-    within_worker(async {
-        for (kind, flags, number, payload) in floods {
-            let (connection, mut raw) = raw::connect(&[]).await;
-            let mut stream = open(&connection);
-            stream.write_all(GET).await.expect("sent");
-            raw.next_of(HEADERS).await;
-            let mut flood = Vec::new();
-            for _ in 0..20_000 {
-                flood.extend_from_slice(&(payload.len() as u32).to_be_bytes()[1..]);
-                flood.extend_from_slice(&[kind, flags, 0, 0, 0, number]);
-                flood.extend_from_slice(&payload);
-            }
-            let (mut read, mut write) = raw.socket.split();
-            let mut ignored = Vec::new();
-            let flooded =
-                async { tokio::join!(write.write_all(&flood), read.read_to_end(&mut ignored)) };
-            let ended = until(|| !connection.is_usable());
-            let (_, ()) = tokio::join!(flooded, ended);
-            let failed = read_to_end(&mut stream, 4096).await.expect_err("a flood");
-            assert_eq!(
-                failed.kind(),
-                io::ErrorKind::InvalidData,
-                "{kind}: {failed}"
-            );
-        }
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn the_interim_answers_that_the_spine_takes_are_no_flood() {
-    within_worker(async {
-        let (connection, mut raw) = raw::connect(&[]).await;
-        for number in 0..100_u32 {
-            let stream = 2 * number + 1;
-            let answer = async {
-                raw.next_of(HEADERS).await;
-                for _ in 0..16 {
-                    raw.send(
-                        HEADERS,
-                        END_HEADERS,
-                        stream,
-                        &block(&[], &[(":status", "103")]),
-                    )
-                    .await;
-                }
-                raw.send(HEADERS, END_HEADERS | END_STREAM, stream, STATUS_204)
-                    .await;
-            };
-            let (text, ()) = tokio::join!(exchange(&connection, GET, 99), answer);
-            assert_eq!(
-                text.expect("an answer").matches("103 Early Hints").count(),
-                16
-            );
-        }
     })
     .await;
 }

@@ -1,6 +1,7 @@
 //! HTTP/2 to an upstream against peers in this process: the `h2` server for what a good one does, scripted frames for the rest.
 
 mod faults;
+mod floods;
 mod limits;
 mod raw;
 mod request;
